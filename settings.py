@@ -1,0 +1,167 @@
+"""Settings: read from the environment (prefix `BILLING_`), checked at start, never changed after.
+
+What a variable is called and means stands in docs/operations.md. A setting left empty is unset;
+in local mode the stack fills it in with a server or simulator of its own (infrastructure/local).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Environment(StrEnum):
+    LOCAL = "local"
+    PRODUCTION = "production"
+
+
+class ClockKind(StrEnum):
+    SYSTEM = "system"
+    HELD = "held"
+
+
+class SettingsError(Exception):
+    """A setting is wrong or missing; the message names it and says what was expected."""
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="BILLING_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    environment: Environment = Environment.LOCAL
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    admin_port: Annotated[int, Field(ge=1, le=65535)] = 8001
+    public_url: str | None = None
+    home_dir: Path = Path(__file__).resolve().parent / ".local"
+    log_level: str = "INFO"
+
+    database_url: str | None = None
+    redis_url: str | None = None
+    elasticsearch_url: str | None = None  # "none": history is read from Postgres
+
+    yookassa_api_url: str | None = None
+    yookassa_shop_id: str | None = None
+    yookassa_secret_key: str | None = Field(default=None, repr=False)
+    yookassa_check_sender: bool = False
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+
+    auth_public_key: str | None = None
+    auth_jwks_url: str | None = None
+    auth_issuer: str | None = None
+    auth_audience: str | None = None
+    auth_api_url: str | None = None
+
+    smtp_url: str | None = None
+    mail_from: str = "Cinema <billing@localhost>"
+
+    card_keys: str | None = Field(default=None, repr=False)
+    clock: ClockKind = ClockKind.SYSTEM
+
+    payment_deadline_s: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """How long a person waits for a payment system's answer before 202."""
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, value: str | None) -> str | None:
+        return _with_scheme(value, "postgresql://…", "postgresql://", "postgres://")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str | None) -> str | None:
+        return _with_scheme(value, "redis://…", "redis://", "rediss://")
+
+    @field_validator("elasticsearch_url")
+    @classmethod
+    def _elasticsearch(cls, value: str | None) -> str | None:
+        return value if value == "none" else _with_scheme(value, "http://… or none", "http://", "https://")
+
+    @field_validator("yookassa_api_url", "auth_jwks_url", "auth_api_url", "public_url")
+    @classmethod
+    def _http(cls, value: str | None) -> str | None:
+        checked = _with_scheme(value, "http://… or https://…", "http://", "https://")
+        return checked.rstrip("/") if checked else None
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp(cls, value: str | None) -> str | None:
+        return _with_scheme(value, "smtp://[user:password@]host:port", "smtp://")
+
+    @field_validator("card_keys")
+    @classmethod
+    def _keys(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_card_keys(value)
+        return value
+
+    @model_validator(mode="after")
+    def _fit_for_production(self) -> Self:
+        if self.environment is not Environment.PRODUCTION:
+            return self
+        if self.clock is not ClockKind.SYSTEM:
+            raise ValueError("BILLING_CLOCK: production runs on the system clock")
+        needed = ("database_url", "redis_url", "elasticsearch_url", "yookassa_api_url", "yookassa_shop_id")
+        needed += ("yookassa_secret_key", "smtp_url", "card_keys", "public_url")
+        for name in needed:
+            if getattr(self, name) is None:
+                raise ValueError(f"BILLING_{name.upper()}: production needs it, nothing is built in")
+        if self.auth_public_key is None and self.auth_jwks_url is None:
+            raise ValueError("BILLING_AUTH_PUBLIC_KEY or BILLING_AUTH_JWKS_URL: production needs one of them")
+        if not self.yookassa_check_sender:
+            raise ValueError("BILLING_YOOKASSA_CHECK_SENDER: production checks who sends notifications; set it to true")
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """The address that goes into links, without a slash at its end."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def production(self) -> bool:
+        return self.environment is Environment.PRODUCTION
+
+
+def parse_card_keys(text: str) -> list[tuple[str, bytes]]:
+    """`id:base64,id:base64` → keys of 32 bytes with their ids, the first of which encrypts."""
+    keys: list[tuple[str, bytes]] = []
+    for pair in text.split(","):
+        key_id, colon, encoded = pair.strip().partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            key = b""
+        if not (key_id and colon and len(key) == 32):
+            raise ValueError("expected id:key pairs, comma-separated, each key 32 bytes in base64")
+        keys.append((key_id, key))
+    if len({key_id for key_id, _ in keys}) != len(keys):
+        raise ValueError("each key needs an id of its own")
+    return keys
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings; raises SettingsError naming each variable that is wrong."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            name = "BILLING_" + "_".join(str(part) for part in problem["loc"]).upper() if problem["loc"] else ""
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{name}: {message}" if name else message)
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _with_scheme(value: str | None, expected: str, *schemes: str) -> str | None:
+    if value is not None and not value.startswith(schemes):
+        raise ValueError(f"expected {expected}")
+    return value
