@@ -1,0 +1,1 @@
+"""Servers and simulators of one machine, for `make run` and the tests."""
