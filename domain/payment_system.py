@@ -166,10 +166,13 @@ class Silence:
     """No believable answer: time-out, reset, 5xx, 429, 202, unreadable. The outcome is unknown.
 
     `retry_after_s`: how long the payment system asked to be left alone, where it did.
+    `only_this`: the payment system is alive and says nothing of this one operation (it works on it
+    still, or knows its key with another body), so it is no reason to stop asking it other things.
     """
 
     why: str
     retry_after_s: float | None = None
+    only_this: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,7 @@ class Notification:
     provider_object_id: str
 
 
-class NotANotification(ValueError):
+class NotANotificationError(ValueError):
     """The body of a webhook is nothing that this payment system sends."""
 
 

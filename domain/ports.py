@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import ClassVar, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from domain.payment_system import (
@@ -43,7 +43,7 @@ class PaymentSystem(ABC):
     since the caller has to write it down. Every call ends within the deadline the adapter was given.
     """
 
-    capabilities: ClassVar[Capabilities]
+    capabilities: Capabilities
 
     @abstractmethod
     async def create_payment(self, request: ChargeRequest) -> PaymentSnapshot | Refused | Silence:
@@ -94,7 +94,7 @@ class PaymentSystem(ABC):
 
     @abstractmethod
     def parse_notification(self, body: bytes) -> Notification:
-        """Read a webhook's body; raises NotANotification."""
+        """Read a webhook's body; raises NotANotificationError."""
 
     @abstractmethod
     def is_sender(self, address: str) -> bool:
