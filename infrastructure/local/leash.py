@@ -148,16 +148,18 @@ def run_to_end(
     account: Account | None = None,
     timeout_s: float = 60.0,
 ) -> str:
-    """Run a short-lived program from any thread and return what it printed; raises RuntimeError with it if it fails.
+    """Run a short-lived program from any thread and return what it printed; raises RuntimeError if it fails or lasts.
 
     It ends with the thread that waits here for it.
     """
     with _popen(command, subprocess.PIPE, subprocess.STDOUT, env, cwd, account, signal.SIGKILL) as process:
         try:
             output, _ = process.communicate(timeout=timeout_s)
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise RuntimeError(f"{Path(command[0]).name} did not end within {timeout_s:.0f} s") from None
             raise
     text = output.decode(errors="replace")
     if process.returncode != 0:

