@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infrastructure.local.account import Account, reachable_folder, server_account
-from infrastructure.local.leash import run_to_end
+from infrastructure.local.leash import ProgramFailedError, run_to_end
 
 VERSION = "8.19.5"
 _SOURCES = Path(__file__).parent / "elasticsearch_node"
@@ -46,7 +46,7 @@ def find_java(account: Account | None) -> Java:
         raise NoElasticsearchError(f"no {'java' if java is None else 'javac'} found; it takes a JDK of 17 or later")
     try:
         told = run_to_end([java, "-version"], timeout_s=20)
-    except (RuntimeError, OSError) as error:
+    except (ProgramFailedError, OSError) as error:
         raise NoElasticsearchError(f"{java} does not run: {error}") from None
     major = re.search(r'version "(\d+)', told)
     if major is None or int(major[1]) < 17:
@@ -100,7 +100,7 @@ def _build(home: Path, java: Java, say: Callable[[str], None]) -> None:
             _describe(half_done / "modules" / name, name)
         half_done.chmod(0o755)
         half_done.rename(home)
-    except (RuntimeError, OSError) as error:
+    except (ProgramFailedError, OSError) as error:
         raise NoElasticsearchError(f"its programs could not be put together: {_first_problem(str(error))}") from error
     finally:
         shutil.rmtree(half_done, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 Run by path, without site-packages, so it starts in some ten milliseconds and takes little memory. It reads one
 JSON object a line from its standard input: `{"watch": pid, "signal": n, "folder": path or null}` for a process
-group, `{"forget": pid}` when that has ended, `{"remove": path}` for a folder that is to go as well. The end of
+group, `{"forget": pid}` when that has ended, `{"remove": path}` for a file or folder that is to go as well. The end of
 the input means that the other side has ended, however that came about (a `kill -9` closes a pipe too): every
 group is asked with its signal to end, and killed where it has not after `GRACE_S`.
 """
@@ -67,7 +67,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     watched: dict[int, dict[str, Any]] = {}
-    folders: list[str] = []
+    paths: list[str] = []
     for line in sys.stdin:
         try:
             told = json.loads(line)
@@ -78,10 +78,11 @@ def main() -> None:
         elif "forget" in told:
             watched.pop(told["forget"], None)
         elif "remove" in told:
-            folders.append(told["remove"])
+            paths.append(told["remove"])
     end(watched)
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+    for path in paths:
+        with suppress(OSError):
+            Path(path).unlink() if Path(path).is_file() else shutil.rmtree(path)
 
 
 if __name__ == "__main__":

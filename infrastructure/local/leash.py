@@ -96,9 +96,9 @@ class Leash:
         """Whether the keeper still stands by; without it a kill -9 could leave something behind."""
         return self._keeper.poll() is None
 
-    def remove_at_end(self, folder: Path) -> None:
-        """Remove that folder when everything has ended."""
-        self._tell(remove=str(folder))
+    def remove_at_end(self, path: Path) -> None:
+        """Remove that file or folder when everything has ended."""
+        self._tell(remove=str(path))
 
     def ask_to_end(self, process: subprocess.Popen[bytes]) -> None:
         """Send the process its signal, without waiting."""
@@ -140,6 +140,27 @@ class Leash:
             stdin.flush()
 
 
+class ProgramFailedError(Exception):
+    """A short-lived program failed or lasted too long; the message names it and carries what it printed."""
+
+
+_short_lived: set[subprocess.Popen[bytes]] = set()
+_ending = threading.Event()
+
+
+def allow_short_lived() -> None:
+    """Undo `end_short_lived`."""
+    _ending.clear()
+
+
+def end_short_lived() -> None:
+    """Kill what `run_to_end` waits for in other threads and let it start nothing more, so that they come back."""
+    _ending.set()
+    for process in tuple(_short_lived):
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def run_to_end(
     command: Sequence[str | Path],
     *,
@@ -148,22 +169,27 @@ def run_to_end(
     account: Account | None = None,
     timeout_s: float = 60.0,
 ) -> str:
-    """Run a short-lived program from any thread and return what it printed; raises RuntimeError if it fails or lasts.
+    """Run a short-lived program from any thread and return what it printed; raises ProgramFailedError.
 
     It ends with the thread that waits here for it.
     """
+    if _ending.is_set():
+        raise ProgramFailedError(f"{Path(command[0]).name} was not started: everything is ending")
     with _popen(command, subprocess.PIPE, subprocess.STDOUT, env, cwd, account, signal.SIGKILL) as process:
+        _short_lived.add(process)
         try:
             output, _ = process.communicate(timeout=timeout_s)
         except BaseException as error:
             with suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
-                raise RuntimeError(f"{Path(command[0]).name} did not end within {timeout_s:.0f} s") from None
+                raise ProgramFailedError(f"{Path(command[0]).name} did not end within {timeout_s:.0f} s") from None
             raise
+        finally:
+            _short_lived.discard(process)
     text = output.decode(errors="replace")
     if process.returncode != 0:
-        raise RuntimeError(f"{Path(command[0]).name} ended with {process.returncode}: {text.strip()[-4000:]}")
+        raise ProgramFailedError(f"{Path(command[0]).name} ended with {process.returncode}: {text.strip()[-4000:]}")
     return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -71,6 +72,8 @@ class EmbeddedPostgres(Server):
         if (self.data_dir / "PG_VERSION").exists():
             self._require_same_major()
             return
+        for left in self.data_dir.parent.glob(f"{self.data_dir.name}.*.new"):  # by a start that was killed
+            shutil.rmtree(left, ignore_errors=True)
         # Made beside its place and then renamed: an initdb that was killed leaves nothing that looks finished.
         half_done = self.data_dir.with_name(f"{self.data_dir.name}.{os.getpid()}.new")
         make_private(half_done, self._account)

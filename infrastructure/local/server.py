@@ -19,6 +19,8 @@ class Server(ABC):
 
     name: str
     log: Path
+    end_order: int = 2
+    """When it is ended: those of order 0 first, the servers that everything else uses last."""
     process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -1,0 +1,185 @@
+"""The command line `billing`."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import settings as configuration
+from infrastructure.local.home import Home
+from settings import ClockKind, Settings, SettingsError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+_screen = Console(soft_wrap=True, highlight=False)
+_complaints = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+@app.callback()
+def _billing() -> None:
+    """Billing of an online cinema; settings come from the environment (docs/operations.md)."""
+
+
+@app.command()
+def run(
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="End when the process that started this one ends (Linux).")
+    ] = False,
+) -> None:
+    """Start everything on this machine, and stay until Ctrl-C."""
+    import signal  # noqa: PLC0415
+
+    from infrastructure.local.leash import end_with_parent  # noqa: PLC0415 - only this command starts servers
+    from infrastructure.local.stack import StackError, run_stack  # noqa: PLC0415
+
+    if with_parent:
+        end_with_parent(signal.SIGTERM)
+    wishes = load_settings()
+    try:
+        run_stack(
+            wishes,
+            wishes.home_dir,
+            say=lambda line: _screen.print(line, style="dim", markup=False),
+            when_ready=lambda stack, seconds: _show_stack(stack, seconds, wishes),
+        )
+    except StackError as error:
+        fail(str(error))
+    _screen.print("everything has ended")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema up to date."""
+    import os  # noqa: PLC0415
+
+    from infrastructure.local.parts import CHECKOUT, migrate_command  # noqa: PLC0415
+
+    database_url = require(stack_settings().database_url, "BILLING_DATABASE_URL")
+    environment = {**os.environ, "BILLING_DATABASE_URL": database_url}
+    done = subprocess.run(migrate_command(), cwd=CHECKOUT, env=environment, check=False)  # noqa: S603 - our own command
+    raise typer.Exit(done.returncode)
+
+
+@app.command()
+def token(
+    user: Annotated[str, typer.Option(help="Whom the token is for: a person's UUID, or a service's name.")] = "",
+    email: Annotated[str | None, typer.Option(help="The person's address, from now on.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="billing:internal, billing:admin; may be repeated.")] = None,
+    name: Annotated[str | None, typer.Option(help="The person's name, from now on.")] = None,
+    locale: Annotated[str | None, typer.Option(help="ru or en, from now on.")] = None,
+    zoneinfo: Annotated[str | None, typer.Option(help="A time zone such as Asia/Omsk, from now on.")] = None,
+    ttl_s: Annotated[int, typer.Option(help="Seconds until it expires, by the system clock.")] = 7 * 24 * 3600,
+) -> None:
+    """Print a token of the local auth service; without --user for somebody new."""
+    from infrastructure.simulators.auth.people import People  # noqa: PLC0415 - the service itself never needs it
+    from infrastructure.simulators.auth.signing import issue_token  # noqa: PLC0415
+
+    given = stack_settings()
+    folder = given.home_dir.absolute() / "auth"
+    if given.auth_jwks_url is not None or given.auth_public_key not in {None, str(folder / "public.pem")}:
+        fail("the keys are not those of the local auth service: its tokens come from where its keys are", status=2)
+    try:
+        private_pem = (folder / "private.pem").read_text("ascii")
+    except OSError:
+        fail(f"there is no local auth service in {given.home_dir} yet: start it with `make run`")
+    known = {"email": email, "name": name, "locale": locale, "zoneinfo": zoneinfo}
+    claims = {key: value for key, value in known.items() if value is not None}
+    user_id = _uuid(user) if user else uuid.uuid4()
+    if user_id is not None:
+        person = People(folder).change(user_id, claims)
+        claims = {key: person[key] for key in known if person.get(key) is not None}
+    elif not scope:
+        fail("--user: expected a person's UUID; a service's name goes with --scope billing:internal", status=2)
+    written = issue_token(
+        private_pem,
+        sub=str(user_id or user),
+        ttl_s=ttl_s,
+        scope=" ".join(scope) if scope else None,
+        iss=given.auth_issuer,
+        aud=given.auth_audience,
+        **claims,
+    )
+    print(written)
+
+
+def load_settings() -> Settings:
+    """The settings of the environment; ends the command with status 2 and one line for each that is wrong."""
+    try:
+        return configuration.load()
+    except SettingsError as error:
+        fail(str(error), status=2)
+
+
+def stack_settings() -> Settings:
+    """The settings of the environment, and for what is unset there those of the stack that runs on HOME_DIR."""
+    given = load_settings()
+    running = Home(given.home_dir).running_environment()
+    filled = {name.removeprefix("BILLING_").lower(): value for name, value in running.items()}
+    unset = {name: value for name, value in filled.items() if name not in given.model_fields_set}
+    try:
+        return configuration.load(**unset)
+    except SettingsError as error:
+        fail(str(error), status=2)
+
+
+def require(value: str | None, variable: str) -> str:
+    """The setting's value; ends the command with status 2 where neither the environment nor a running stack has it."""
+    if value is None:
+        fail(f"{variable}: not set, and no local stack runs here (`make run` starts one)", status=2)
+    return value
+
+
+def fail(message: str, status: int = 1) -> NoReturn:
+    """Print the message to standard error and end the command."""
+    _complaints.print(message, markup=False)
+    raise typer.Exit(status)
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def _show_stack(stack: dict[str, Any], seconds: float, wishes: Settings) -> None:
+    api = stack["api"]
+    rows = [
+        ("API", api, "pages at /docs"),
+        ("admin", stack["admin"], ""),
+        ("YooKassa", stack["yookassa"], "payment pages, test cards"),
+        ("auth", stack["auth"], "`billing token` prints a token"),
+        ("mailbox", stack["mailbox"], "every mail that was sent"),
+        ("Postgres", _without_password(stack["database"]), ""),
+        ("Redis", _without_password(stack["redis"]), ""),
+        ("Elasticsearch", _without_password(stack["elasticsearch"]), "history is read from Postgres"),
+    ]
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, address, remark in rows:
+        absent = "" if address else "–"
+        shown = remark if (name == "Elasticsearch") != bool(address) else ""
+        table.add_row(name, address or absent, shown)
+    _screen.print()
+    _screen.print(table)
+    _screen.print()
+    if wishes.clock is ClockKind.HELD:
+        _screen.print("Time is held: `.venv/bin/billing clock advance 31d` moves it, BILLING_CLOCK=system lets it run.")
+    _screen.print(f"Logs: {wishes.home_dir / 'logs'}")
+    _screen.print(f"Ready after {seconds:.1f} s. Next: `make demo` in a second terminal; Ctrl-C here ends everything.")
+
+
+def _without_password(address: str | None) -> str | None:
+    """The address with the password left out; None stays None."""
+    if address is None:
+        return None
+    scheme, slashes, rest = address.partition("://")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{host}" if slashes else address
+
+
+if __name__ == "__main__":
+    app()
