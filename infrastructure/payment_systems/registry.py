@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
-from domain.ports import PaymentSystem
-from infrastructure.payment_systems.imitation import Imitation
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-ADAPTERS: dict[str, type[PaymentSystem]] = {
-    "imitation": Imitation,
+from domain.payment_system import Capabilities
+from domain.ports import Clock, PaymentSystem
+from infrastructure.payment_systems.imitation import Imitation
+from infrastructure.payment_systems.yookassa import YooKassa
+from infrastructure.payment_systems.yookassa.sdk import Account
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A kind of payment system. `settings`: the names that `build` needs; `limits` are keyword arguments of its own."""
+
+    capabilities: Capabilities
+    settings: frozenset[str]
+    fit_for_production: bool
+    build: Callable[[Clock, Mapping[str, str], Mapping[str, Any]], PaymentSystem]
+
+
+def _imitation(clock: Clock, _settings: Mapping[str, str], _limits: Mapping[str, Any]) -> PaymentSystem:
+    return Imitation(clock)
+
+
+def _yookassa(_clock: Clock, settings: Mapping[str, str], limits: Mapping[str, Any]) -> PaymentSystem:
+    account = Account(settings["api_url"].rstrip("/"), settings["shop_id"], settings["secret_key"])
+    return YooKassa(account, **limits)
+
+
+ADAPTERS: Mapping[str, Adapter] = {
+    "yookassa": Adapter(
+        YooKassa.capabilities, frozenset({"api_url", "shop_id", "secret_key"}), fit_for_production=True, build=_yookassa
+    ),
+    "imitation": Adapter(Imitation.capabilities, frozenset(), fit_for_production=False, build=_imitation),
 }
