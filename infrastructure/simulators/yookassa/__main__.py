@@ -22,6 +22,7 @@ def main() -> None:
         secret_key=options.secret_key,
         notify_url=options.notify_url,
         pci=options.pci,
+        shop_name=options.shop_name,
     )
     server(app).run([listening(options.host, options.port)])
 
@@ -36,6 +37,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--notify-url", help="where notifications go; none are sent without it")
     parser.add_argument("--clock", choices=("system", "held"), default="system")
     parser.add_argument("--database-url", help="the Postgres that holds the clock")
+    parser.add_argument("--shop-name", default="Cinema", help="what the payment page calls the shop")
     parser.add_argument("--pci", action="store_true", help="the shop may send raw card data")
     options = parser.parse_args()
     if options.clock == "held" and not options.database_url:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.ports import Clock
 from infrastructure.simulators.yookassa.api import Api
+from infrastructure.simulators.yookassa.checkout import Checkout
 from infrastructure.simulators.yookassa.control import Control
 from infrastructure.simulators.yookassa.shop import Shop
 from infrastructure.simulators.yookassa.store import Store
@@ -42,6 +43,7 @@ def create_app(
     secret_key: str,
     notify_url: str | None = None,
     pci: bool = False,
+    shop_name: str = "Cinema",
 ) -> ASGIApp:
     """`pci`: the shop may send raw card data. `notify_url` None: it gets no notifications."""
     shop = Shop(store, clock, shop_id, secret_key, notify_url, pci=pci)
@@ -61,5 +63,10 @@ def create_app(
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok")
 
-    routes = [*Api(shop).routes(), *Control(shop).routes(), Route("/healthz", healthz)]
+    routes = [
+        *Api(shop).routes(),
+        *Checkout(shop, shop_name).routes(),
+        *Control(shop).routes(),
+        Route("/healthz", healthz),
+    ]
     return _WakeAfter(Starlette(routes=routes, lifespan=lifespan), shop)

@@ -19,6 +19,7 @@ from infrastructure.simulators.yookassa.store import Store
 
 _CONFIRM_MS = HOUR
 _HOLD_MS = 7 * DAY
+_CODE_TRIES = 3
 
 EXPIRED = Decline(party="yoo_money", reason="expired_on_confirmation")
 """What YooKassa says where the person did not pay. It has no word of its own for leaving by the link."""
@@ -119,13 +120,21 @@ class Books:
         if record.status != "pending":
             return
         if card["three_ds"]:
-            record.attempt, record.last_decline = card, None
+            record.attempt, record.code_tries, record.last_decline = card, 0, None
             self._keep(record)
         else:
             self._conclude(record, card, card["decline"], now_ms, three_ds=False)
 
+    def wrong_code(self, record: Payment | Method, now_ms: int) -> None:
+        """The bank allows three of them."""
+        record.code_tries += 1
+        if record.code_tries >= _CODE_TRIES:
+            self.confirm(record, now_ms, right=False)
+        else:
+            self._keep(record)
+
     def confirm(self, record: Payment | Method, now_ms: int, *, right: bool) -> None:
-        """The bank's step: the person gave the right code or a wrong one."""
+        """The bank's step ends: the person gave the right code, or did not."""
         card = record.attempt
         if record.status != "pending" or card is None:
             return

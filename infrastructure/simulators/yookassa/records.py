@@ -35,6 +35,7 @@ class Payment:
     method_saved: bool = False
     three_ds: bool = False
     attempt: Card | None = None  # a card whose bank step is under way
+    code_tries: int = 0  # wrong codes given in that step
     last_decline: str | None = None
     cancellation: Decline | None = None
     key: str | None = None  # the Idempotence-Key that made it
@@ -85,6 +86,7 @@ class Method:
     return_url: str | None = None
     locale: str | None = None
     attempt: Card | None = None
+    code_tries: int = 0
     last_decline: str | None = None
     behaviour: Decline | None = None  # what its charges come to from now on; None: what its card does
     behaviour_times: int | None = None  # how often yet; None: for good

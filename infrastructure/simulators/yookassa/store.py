@@ -62,7 +62,7 @@ class Shelf(Generic[R]):
     def put(self, record: R) -> None:
         captured = getattr(record, "captured_ms", None)
         doc = json.dumps(vars(record), ensure_ascii=False, separators=(",", ":"))
-        head = (record.seq, record.id, record.created_ms, captured, record.status, record.due_ms)
+        head: tuple[object, ...] = (record.seq, record.id, record.created_ms, captured, record.status, record.due_ms)
         self._connection.execute(self._put, (*head, record.parent, record.our_id, doc))
 
     def get(self, record_id: str) -> R | None:
