@@ -56,7 +56,8 @@ def migrate() -> None:
     """Bring the database's schema up to date."""
     import os  # noqa: PLC0415
 
-    from infrastructure.local.parts import CHECKOUT, migrate_command  # noqa: PLC0415
+    from infrastructure.local.checkout import CHECKOUT  # noqa: PLC0415
+    from infrastructure.local.parts import migrate_command  # noqa: PLC0415
 
     database_url = require(stack_settings().database_url, "BILLING_DATABASE_URL")
     environment = {**os.environ, "BILLING_DATABASE_URL": database_url}

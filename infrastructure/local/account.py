@@ -62,7 +62,7 @@ def reachable_folder(wanted: Path, account: Account | None) -> Path:
     wanted = wanted.resolve()
     if account is None or account.may_reach(wanted):
         return wanted
-    stand_in = Path("/var/tmp") / f"cinema-billing-{hashlib.sha256(str(wanted).encode()).hexdigest()[:16]}"  # noqa: S108 - checked below: ours, no link
+    stand_in = stand_in_for(wanted)
     with suppress(FileExistsError):
         stand_in.mkdir(mode=0o755)
     status = stand_in.lstat()
@@ -75,22 +75,26 @@ def reachable_folder(wanted: Path, account: Account | None) -> Path:
     return stand_in
 
 
-def reachable_copy(folders: list[Path], account: Account | None, version: str) -> list[Path]:
+def stand_in_for(folder: Path) -> Path:
+    """Where the servers' data lie that cannot lie in this folder, if it comes to that."""
+    mark = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    return Path("/var/tmp") / f"cinema-billing-{mark}"  # noqa: S108 - who uses it checks that it is ours
+
+
+def reachable_copy(folders: list[Path], account: Account | None, cache: Path, version: str) -> list[Path]:
     """The folders as they stand, or, where the account cannot read them, copies side by side that it can.
 
-    The copy is made once for each place and version; two processes that make it at once do not disturb each other.
+    The copy is made once in the cache for each version; two processes that make it at once do not disturb each other.
     """
     if account is None or all(account.may_reach(folder) for folder in folders):
         return folders
-    mark = hashlib.sha256(f"{version} {folders}".encode()).hexdigest()[:16]
-    copy = Path("/var/tmp") / f"cinema-billing-programs-{mark}"  # noqa: S108 - checked below: ours, no link
+    cache = reachable_folder(cache, account)
+    copy = cache / f"{folders[0].name}-{version}"
     if not copy.exists():
-        with tempfile.TemporaryDirectory(dir=copy.parent, prefix=f"{copy.name}-") as half_done:
+        with tempfile.TemporaryDirectory(dir=cache, prefix=f"{copy.name}-") as half_done:
             for folder in folders:
                 shutil.copytree(folder, Path(half_done) / "copy" / folder.name, symlinks=True)
             (Path(half_done) / "copy").chmod(0o755)
             with suppress(OSError):  # somebody else was first: theirs is as good
                 (Path(half_done) / "copy").rename(copy)
-    if copy.is_symlink() or copy.lstat().st_uid != os.geteuid():
-        raise PermissionError(f"{copy} is there but not ours: somebody else made it; remove it")
     return [copy / folder.name for folder in folders]

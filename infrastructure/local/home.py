@@ -28,37 +28,54 @@ class Home:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.stack_file = self.folder / "stack.json"
+        self._own_lock: int | None = None
         self._environment_file = self.folder / "environment.json"
 
     def lock(self, say: Callable[[str], None], patience_s: float = 30.0) -> int:
-        """Take the folder for this process and return the lock's descriptor; raises RunsAlreadyError.
+        """Take the folder for this process; raises RunsAlreadyError, and OSError where it cannot be written.
 
-        The keeper shares the descriptor, so that the lock stays until the parts of a killed stack have ended;
-        that is waited for.
+        Returns a descriptor to share with the keeper, so that the lock stays until the parts of a killed stack have
+        ended; that is waited for. Another lock is this process's alone and tells whether it lives: its number would
+        not, since numbers are given out again, and a killed process keeps its own until somebody asks after it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        give_up_at = time.monotonic() + patience_s
+        shared = _open(self.folder / "lock")
+        try:
+            self._wait_for(shared, say, time.monotonic() + patience_s)
+        except BaseException:
+            os.close(shared)
+            raise
+        self._own_lock = _open(self.folder / "lock.owner")
+        fcntl.flock(self._own_lock, fcntl.LOCK_EX)  # at once: whoever asks below holds it for no time
+        os.ftruncate(self._own_lock, 0)
+        os.pwrite(self._own_lock, str(os.getpid()).encode(), 0)
+        self.forget()  # what a killed stack left
+        return shared
+
+    def unlock(self, shared: int) -> None:
+        """Give back what `lock` took."""
+        if self._own_lock is not None:
+            os.close(self._own_lock)
+            self._own_lock = None
+        os.close(shared)
+
+    def _wait_for(self, shared: int, say: Callable[[str], None], give_up_at: float) -> None:
         told = False
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+                fcntl.flock(shared, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                holder = _number(os.pread(descriptor, 32, 0))
-                if (holder is not None and _alive(holder)) or time.monotonic() > give_up_at:
-                    os.close(descriptor)
-                    raise RunsAlreadyError(self._who_runs(holder)) from None
-                if not told:
-                    say("the parts of an earlier stack are just ending; waiting for them")
-                    told = True
-                time.sleep(0.1)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        self.forget()  # what a killed stack left
-        return descriptor
+                if self._is_owned() or time.monotonic() > give_up_at:
+                    raise RunsAlreadyError(self._who_runs()) from None
+            else:
+                return
+            if not told:
+                say("the parts of an earlier stack are just ending; waiting for them")
+                told = True
+            time.sleep(0.1)
 
-    def _who_runs(self, holder: int | None) -> str:
+    def _who_runs(self) -> str:
+        holder = (self.folder / "lock.owner").read_text().strip() or "?"
         where = f"process {holder}, home {self.folder}"
         try:
             stack = json.loads(self.stack_file.read_text())
@@ -83,7 +100,7 @@ class Home:
 
     def running_environment(self) -> dict[str, str]:
         """The settings (BILLING_…) of the stack that runs here, secrets included; empty where none runs."""
-        if not self._is_locked():
+        if not self._is_owned():
             return {}
         with suppress(OSError, ValueError):
             kept = json.loads(self._environment_file.read_text())
@@ -92,15 +109,16 @@ class Home:
 
     def running_stack(self) -> dict[str, Any]:
         """What stack.json tells of the stack that runs here; empty where none runs."""
-        if not self._is_locked():
+        if not self._is_owned():
             return {}
         with suppress(OSError, ValueError):
             return dict(json.loads(self.stack_file.read_text()))
         return {}
 
-    def _is_locked(self) -> bool:
+    def _is_owned(self) -> bool:
+        """Whether the process that took the folder lives."""
         try:
-            descriptor = os.open(self.folder / "lock", os.O_RDONLY)
+            descriptor = os.open(self.folder / "lock.owner", os.O_RDONLY)
         except OSError:
             return False
         try:
@@ -144,15 +162,5 @@ def _write(file: Path, text: str, mode: int) -> None:
     half_done.replace(file)
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _number(text: bytes) -> int | None:
-    return int(text) if text.strip().isdigit() else None
+def _open(file: Path) -> int:
+    return os.open(file, os.O_RDWR | os.O_CREAT, 0o644)

@@ -48,6 +48,7 @@ def end(watched: dict[int, dict[str, Any]]) -> None:
     for leader, told in watched.items():
         with suppress(OSError):
             os.killpg(leader, told["signal"])
+            os.killpg(leader, signal.SIGCONT)
     give_up_at = time.monotonic() + GRACE_S
     while time.monotonic() < give_up_at and any(_remains(leader, told) for leader, told in watched.items()):
         time.sleep(0.05)

@@ -105,6 +105,7 @@ class Leash:
         if process.poll() is None:
             with suppress(ProcessLookupError):
                 process.send_signal(self._watched.get(process, signal.SIGTERM))
+                process.send_signal(signal.SIGCONT)  # one that was stopped, to try a hanging neighbour, hears it too
 
     def end(self, process: subprocess.Popen[bytes], grace_s: float = 10.0) -> None:
         """Ask the process to end, kill it after `grace_s`, and then whatever it left behind."""

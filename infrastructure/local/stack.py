@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from infrastructure.clock import HeldClock
+from infrastructure.local.checkout import CHECKOUT
 from infrastructure.local.elasticsearch_home import NoElasticsearchError
 from infrastructure.local.home import Home, HomeError, RunsAlreadyError
 from infrastructure.local.leash import Leash, ProgramFailedError, allow_short_lived, end_short_lived
-from infrastructure.local.parts import CHECKOUT, Parts, Wishes
+from infrastructure.local.parts import Parts, Wishes
 from infrastructure.local.ports import PortTakenError
 from infrastructure.local.server import DidNotStartError, Server
 from infrastructure.local.supervisor import PartDiedError, Supervisor
@@ -59,7 +60,7 @@ def run_stack(
         raise StackError(str(error)) from error
     finally:
         allow_short_lived()
-        os.close(lock)
+        home.unlock(lock)
 
 
 class _Run:

@@ -13,13 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from infrastructure.local.checkout import CACHE
 from infrastructure.local.elasticsearch import EmbeddedElasticsearch
 from infrastructure.local.leash import Leash
 from infrastructure.local.postgres import EmbeddedPostgres
 from infrastructure.local.valkey import EmbeddedValkey
-
-CACHE = Path(__file__).resolve().parents[2] / ".local" / "cache"
-"""Where the checkout keeps what is built once: the programs of Elasticsearch."""
 
 
 @contextmanager

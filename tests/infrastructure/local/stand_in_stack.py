@@ -23,7 +23,7 @@ _STAND_INS = {
     "infrastructure/simulators/auth.py": "from part import serve\nserve(option='--port')\n",
     "infrastructure/simulators/mailbox.py": "from part import serve\nserve(option='--http-port')\n",
     "infrastructure/simulators/yookassa.py": "from part import serve\nserve(option='--port')\n",
-    "part.py": '''
+    "part.py": """
 import os, subprocess, sys, threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -44,11 +44,12 @@ def serve(env=None, option=None):
 
 def work():
     # A process of its own that does not react to SIGTERM: it may not stay behind either.
-    child = subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"])
+    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
+    child = subprocess.Popen([sys.executable, "-c", stubborn])
     Path(os.environ["BILLING_HOME_DIR"], f"grandchild-{child.pid}").touch()
     Path(os.environ["BILLING_READY_FILE"]).touch()
     threading.Event().wait()
-''',
+""",
 }
 
 
@@ -71,6 +72,11 @@ class StandInWishes:
     clock: str = "system"
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     home = Path(sys.argv[1])
     checkout = home.parent / "checkout"
@@ -80,13 +86,13 @@ def main() -> None:
     wishes = StandInWishes(port=int(sys.argv[2]))
     for given in sys.argv[3:]:
         name, _, value = given.partition("=")
-        setattr(wishes, name, value)
+        setattr(wishes, name, value or None)
     try:
         run_stack(
             wishes,
             home,
-            say=lambda line: print(line, flush=True),
-            when_ready=lambda _, seconds: print(f"READY after {seconds:.1f} s", flush=True),
+            say=_say,
+            when_ready=lambda _stack, seconds: _say(f"READY after {seconds:.1f} s"),
             checkout=checkout,
         )
     except StackError as error:
