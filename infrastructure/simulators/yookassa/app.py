@@ -16,6 +16,7 @@ from domain.ports import Clock
 from infrastructure.simulators.yookassa.api import Api
 from infrastructure.simulators.yookassa.checkout import Checkout
 from infrastructure.simulators.yookassa.control import Control
+from infrastructure.simulators.yookassa.dashboard import Dashboard
 from infrastructure.simulators.yookassa.shop import Shop
 from infrastructure.simulators.yookassa.store import Store
 
@@ -67,6 +68,7 @@ def create_app(
         *Api(shop).routes(),
         *Checkout(shop, shop_name).routes(),
         *Control(shop).routes(),
+        *Dashboard(shop).routes(),
         Route("/healthz", healthz),
     ]
     return _WakeAfter(Starlette(routes=routes, lifespan=lifespan), shop)

@@ -36,8 +36,8 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "card_expired": "Срок карты истёк",
         "secure": "Соединение защищено, данные карты не сохраняются в магазине",
         "error_number": "Проверьте номер карты",
-        "error_expiry": "Проверьте срок действия карты",
-        "error_csc": "Введите три или четыре цифры",
+        "error_expiry": "Проверьте срок",
+        "error_csc": "Нужны 3 или 4 цифры",
         "declined": "Платёж не прошёл",
         "another": "Деньги не списаны. Попробуйте ещё раз или возьмите другую карту.",
         "paid": "Оплачено",
@@ -94,8 +94,8 @@ TEXTS: Final[dict[str, dict[str, str]]] = {
         "card_expired": "Card expired",
         "secure": "The connection is secure, the shop does not keep your card data",
         "error_number": "Check the card number",
-        "error_expiry": "Check the expiry date",
-        "error_csc": "Enter three or four digits",
+        "error_expiry": "Check the date",
+        "error_csc": "3 or 4 digits, please",
         "declined": "The payment did not go through",
         "another": "You were not charged. Try again or use another card.",
         "paid": "Paid",
@@ -139,7 +139,7 @@ DECLINES: Final[dict[str, tuple[str, str]]] = {
     "payment_method_limit_exceeded": ("Превышен лимит карты", "The card's limit is exceeded"),
     "payment_method_restricted": ("Операции по карте запрещены", "The card is restricted"),
     "permission_revoked": ("Разрешение на списания отозвано", "The permission to charge was revoked"),
-    "expired_on_confirmation": ("Платёж не был подтверждён вовремя", "The payment was not confirmed in time"),
+    "expired_on_confirmation": ("Платёж не был подтверждён", "The payment was not confirmed"),
 }
 
 
