@@ -124,6 +124,11 @@ class YooKassa(PaymentSystem):
     def is_sender(self, address: str) -> bool:
         return is_sender(address)
 
+    @property
+    def busy_threads(self) -> int:
+        """How many threads carry a call, those included whose caller no longer waits."""
+        return self._threads.busy
+
     async def close(self) -> None:
         self._threads.close()
 

@@ -33,7 +33,6 @@ class Threads:
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="yookassa")
         self._of_thread = threading.local()
         self._under_way: set[Call] = set()
-        self._closed = False
 
     async def run(self, ask: Callable[[Client], None], deadline: float) -> Exchange:
         """Have a thread `ask` by `deadline` (an instant of `time.monotonic()`); raises NoAnswerError."""
@@ -50,8 +49,11 @@ class Threads:
             self._free.release()
             raise NoAnswerError("the adapter is closed") from None
         self._under_way.add(call)
+        # Not bound to who waits: a caller who goes away leaves the thread to the deadline all the same.
+        cutting_off = loop.call_later(deadline - time.monotonic(), call.give_up)
 
         def give_thread_back() -> None:
+            cutting_off.cancel()
             self._under_way.discard(call)
             self._free.release()
 
@@ -64,8 +66,11 @@ class Threads:
             async with asyncio.timeout(deadline - time.monotonic()):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            call.give_up()
             raise NoAnswerError("no answer within the deadline") from None
+
+    @property
+    def busy(self) -> int:
+        return len(self._under_way)
 
     def close(self) -> None:
         """End all threads; calls under way end as if the connection broke."""

@@ -32,14 +32,16 @@ def verdict(exchange: Exchange) -> Mapping[str, object] | Refused | Silence:
     body = content if isinstance(content, dict) else None
     if status == HTTPStatus.OK:
         return Silence("an unreadable answer to a 200") if body is None else body
-    pause = _pause(exchange.headers, body)
+    # Elsewhere a pause would be a word about one request's trouble; here it is meant for everybody, or for its own key.
+    asks_for_pause = status in {HTTPStatus.ACCEPTED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+    pause = _pause(exchange.headers, body) if asks_for_pause else None
     if status == HTTPStatus.ACCEPTED:
         return Silence("it is still at work on the request (202)", pause, only_this=True)
     if status == HTTPStatus.UNAUTHORIZED:
         # Nothing was done under this key, yet a refusal would be the person's: a secret key that was replaced in the
         # middle of the night would burn every renewal's tries, and refuse people at the till. It is our fault and
         # mended by us, so it waits like any outage: same key again, nothing lost; the log says it loudly.
-        return Silence("our credentials were not accepted (401)", pause)
+        return Silence("our credentials were not accepted (401)")
     if status not in _REFUSALS or body is None:
         return Silence(f"HTTP {status}", pause)
     return _refusal(status, body)

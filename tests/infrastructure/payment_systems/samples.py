@@ -16,7 +16,7 @@ def charge(instrument: Instrument | None = None, *, amount: Money | None = None,
     values: dict[str, Any] = {
         "payment_id": payment_id,
         "idempotency_key": f"{payment_id}-1",
-        "amount": amount or Money(49900),
+        "amount": Money(49900) if amount is None else amount,
         "description": "Премиум, месяц",
         "instrument": instrument or Redirect(RETURN_URL),
         "save_method": True,
@@ -45,7 +45,7 @@ def refund(of: ChargeRequest, provider_payment_id: str, amount: Money | None = N
         "idempotency_key": str(refund_id),
         "payment_id": of.payment_id,
         "provider_payment_id": provider_payment_id,
-        "amount": amount or of.amount,
+        "amount": of.amount if amount is None else amount,
         "description": "Возврат",
     }
     return RefundRequest(**(values | others))

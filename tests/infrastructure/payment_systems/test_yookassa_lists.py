@@ -1,0 +1,152 @@
+"""Past the key's lifetime a payment is found by reading the list, to its end, and never for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from domain.payment_system import NotFound, PaymentSnapshot, ProviderStatus, RefundSnapshot, Silence
+from infrastructure.payment_systems.yookassa import YooKassa
+from infrastructure.payment_systems.yookassa.sdk import Account
+from tests.infrastructure.payment_systems.raw_server import Heard, RawServer, always, raw_server, response
+from tests.infrastructure.payment_systems.samples import error_object, payment_object, refund_object
+
+SINCE = datetime(2026, 7, 18, 12, tzinfo=UTC)
+UNTIL = datetime(2026, 7, 18, 18, tzinfo=UTC)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[RawServer]:
+    async with raw_server(always(b"")) as running:
+        yield running
+
+
+@pytest.fixture
+async def yookassa(server: RawServer) -> AsyncIterator[YooKassa]:
+    system = YooKassa(Account(server.url, "100500", "test_key"), threads=1, deadline_s=2, search_deadline_s=3)
+    yield system
+    await system.close()
+
+
+def listing(*pages: list[dict[str, Any]]) -> Any:
+    """Serves pages; the cursor is the next page's number."""
+
+    async def answer(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        at = int(heard.query.get("cursor", "0"))
+        body: dict[str, Any] = {"type": "list", "items": pages[at]}
+        if at + 1 < len(pages):
+            body["next_cursor"] = str(at + 1)
+        writer.write(response(body))
+
+    return answer
+
+
+async def test_a_payment_is_found_on_any_page(server: RawServer, yookassa: YooKassa) -> None:
+    ours = uuid4()
+    others = [payment_object(uuid4()) for _ in range(100)]
+    server.answer = listing(others, others, [payment_object(ours)])
+    found = await yookassa.find_payment(ours, SINCE, UNTIL)
+    assert isinstance(found, PaymentSnapshot)
+    assert found.payment_id == ours
+    assert [heard.query.get("cursor") for heard in server.heard] == [None, "1", "2"]
+    assert server.heard[0].query == {
+        "limit": "100",
+        "created_at.gte": "2026-07-18T12:00:00.000Z",
+        "created_at.lte": "2026-07-18T18:00:00.001Z",
+    }
+
+
+async def test_of_several_tries_the_one_that_took_money_is_found(server: RawServer, yookassa: YooKassa) -> None:
+    ours = uuid4()
+    tries = [payment_object(ours, status=status) for status in ("canceled", "pending", "succeeded", "canceled")]
+    server.answer = listing(tries[:2], tries[2:])
+    found = await yookassa.find_payment(ours, SINCE, UNTIL)
+    assert isinstance(found, PaymentSnapshot)
+    assert found.status is ProviderStatus.SUCCEEDED
+
+
+async def test_not_found_is_said_only_after_the_last_page(server: RawServer, yookassa: YooKassa) -> None:
+    server.answer = listing([payment_object(uuid4())], [payment_object()], [])
+    assert isinstance(await yookassa.find_payment(uuid4(), SINCE, UNTIL), NotFound)
+    assert len(server.heard) == 3
+
+
+async def test_a_list_that_breaks_off_says_nothing(server: RawServer, yookassa: YooKassa) -> None:
+    pages = listing([payment_object(uuid4())], [])
+
+    async def answer(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        if "cursor" in heard.query:
+            writer.write(response(error_object("internal_server_error"), 500))
+        else:
+            await pages(heard, writer)
+
+    server.answer = answer
+    assert isinstance(await yookassa.find_payment(uuid4(), SINCE, UNTIL), Silence)
+    with pytest.raises(ConnectionError):
+        _ = [each async for each in yookassa.list_payments(SINCE, UNTIL)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"type": "list", "items": [], "next_cursor": "the same"},
+        {"type": "list", "items": [], "next_cursor": 7},
+        {"type": "list", "items": [], "next_cursor": ""},
+        {"type": "list"},
+        {"type": "list", "items": {}},
+        {"type": "list", "items": [7]},
+    ],
+)
+async def test_a_lying_list_is_silence(server: RawServer, yookassa: YooKassa, body: object) -> None:
+    server.answer = always(response(body))
+    assert isinstance(await yookassa.find_payment(uuid4(), SINCE, UNTIL), Silence)
+    assert len(server.heard) <= 2
+
+
+async def test_a_list_without_end_is_left_at_the_deadline(server: RawServer, yookassa: YooKassa) -> None:
+    async def answer(_heard: Heard, writer: asyncio.StreamWriter) -> None:
+        writer.write(response({"type": "list", "items": [], "next_cursor": str(uuid4())}))
+
+    server.answer = answer
+    async with asyncio.timeout(5):
+        assert isinstance(await yookassa.find_payment(uuid4(), SINCE, UNTIL), Silence)
+
+
+async def test_an_unreadable_payment_of_ours_is_silence_not_absence(server: RawServer, yookassa: YooKassa) -> None:
+    ours = uuid4()
+    server.answer = listing([payment_object(ours, status="wonderful")])
+    assert isinstance(await yookassa.find_payment(ours, SINCE, UNTIL), Silence)
+    server.answer = listing([payment_object(uuid4(), status="wonderful"), payment_object(ours)])
+    assert isinstance(await yookassa.find_payment(ours, SINCE, UNTIL), PaymentSnapshot)
+
+
+async def test_a_refund_is_found_by_its_own_id(server: RawServer, yookassa: YooKassa) -> None:
+    ours = uuid4()
+    server.answer = listing([refund_object(), refund_object(uuid4())], [refund_object(ours)])
+    found = await yookassa.find_refund(ours, SINCE, UNTIL)
+    assert isinstance(found, RefundSnapshot)
+    assert found.refund_id == ours
+    assert server.heard[0].path == "/v3/refunds"
+
+
+async def test_reconciliation_reads_everything_in_its_time_and_nothing_else(
+    server: RawServer, yookassa: YooKassa
+) -> None:
+    inside = [payment_object(created_at="2026-07-18T12:00:00.000Z"), payment_object()]
+    outside = [payment_object(created_at="2026-07-18T18:00:00.000Z"), payment_object(created_at="2020-01-01T00:00:00Z")]
+    server.answer = listing([outside[0], inside[1]], [inside[0], outside[1]])
+    found = [each.provider_payment_id async for each in yookassa.list_payments(SINCE, UNTIL)]
+    assert found == [inside[1]["id"], inside[0]["id"]]
+
+
+async def test_instants_of_other_zones_and_microseconds_lose_nothing(server: RawServer, yookassa: YooKassa) -> None:
+    server.answer = listing([])
+    since = SINCE.replace(microsecond=999_999)
+    await yookassa.find_payment(uuid4(), since, since + timedelta(seconds=1))
+    assert server.heard[0].query["created_at.gte"] == "2026-07-18T12:00:00.999Z"
+    assert server.heard[0].query["created_at.lte"] == "2026-07-18T12:00:02.000Z"
