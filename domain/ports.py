@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
+from domain.events import Event
+from domain.money import Money
+from domain.payment import Payment
+from domain.payment_method import PaymentMethod
 from domain.payment_system import (
     BindingRequest,
     Capabilities,
@@ -20,6 +26,11 @@ from domain.payment_system import (
     Refused,
     Silence,
 )
+from domain.payment_system_registration import PaymentSystemRegistration
+from domain.person import Person
+from domain.plan import Plan
+from domain.refund import Refund
+from domain.subscription import Subscription
 
 
 class Clock(Protocol):
@@ -103,3 +114,174 @@ class PaymentSystem(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Give back threads and connections."""
+
+
+# --- the books -----------------------------------------------------------------------------------
+class Plans(Protocol):
+    async def by_code(self, code: str) -> Plan | None: ...
+    async def by_id(self, plan_id: UUID) -> Plan: ...
+    async def lock(self, code: str) -> Plan | None: ...
+    async def is_used(self, plan_id: UUID) -> bool: ...
+    def add(self, plan: Plan) -> None: ...
+    def set_price(self, plan: Plan, price: Money, valid_from: datetime) -> None: ...
+    async def delete(self, plan: Plan) -> None: ...
+
+
+class Subscriptions(Protocol):
+    async def owner(self, subscription_id: UUID) -> UUID | None: ...
+    async def lock(self, subscription_id: UUID) -> Subscription | None: ...
+    async def running_of(self, user_id: UUID, plan_id: UUID) -> Subscription | None: ...
+    async def lock_of_method(self, payment_method_id: UUID) -> list[Subscription]: ...
+    def add(self, subscription: Subscription) -> None: ...
+
+
+class Payments(Protocol):
+    async def find(self, payment_id: UUID) -> Payment | None: ...
+    async def find_by_provider_id(self, payment_system: str, provider_payment_id: str) -> Payment | None: ...
+    async def find_by_reference(self, source: str, reference: str) -> Payment | None: ...
+    async def lock(self, payment_id: UUID) -> Payment | None: ...
+    async def of_current_period(self, subscription_id: UUID, period_number: int) -> Payment | None: ...
+    async def attempts(self, subscription_id: UUID, period_number: int) -> int: ...
+    def add(self, payment: Payment) -> None: ...
+
+
+class Refunds(Protocol):
+    async def find(self, refund_id: UUID) -> Refund | None: ...
+    async def find_by_provider_id(self, payment_system: str, provider_refund_id: str) -> Refund | None: ...
+    async def find_by_reference(self, source: str, reference: str) -> Refund | None: ...
+    async def lock(self, refund_id: UUID) -> Refund | None: ...
+    async def open_of(self, payment_id: UUID) -> Refund | None: ...
+    def add(self, refund: Refund) -> None: ...
+
+
+class PaymentMethods(Protocol):
+    async def find(self, method_id: UUID) -> PaymentMethod | None: ...
+    async def lock(self, method_id: UUID) -> PaymentMethod | None: ...
+    async def by_provider_id(
+        self, user_id: UUID, payment_system: str, provider_method_id: str
+    ) -> PaymentMethod | None: ...
+    async def all_of(self, user_id: UUID) -> list[PaymentMethod]: ...
+    def add(self, method: PaymentMethod) -> None: ...
+
+
+class Registrations(Protocol):
+    """The registry of payment systems."""
+
+    async def by_code(self, code: str) -> PaymentSystemRegistration | None: ...
+    async def lock(self, code: str) -> PaymentSystemRegistration | None: ...
+    async def is_used(self, code: str) -> bool: ...
+    def add(self, registration: PaymentSystemRegistration) -> None: ...
+    async def delete(self, registration: PaymentSystemRegistration) -> None: ...
+
+
+class Cases(Protocol):
+    """What a person has to look at: nothing is given up silently (invariant 4)."""
+
+    async def open(
+        self,
+        kind: str,
+        subject: str,
+        detail: str,
+        at: datetime,
+        *,
+        user_id: UUID | None = None,
+        payment_id: UUID | None = None,
+        refund_id: UUID | None = None,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        """Record it once for each kind and subject; a further time only counts it up."""
+        ...
+
+    async def resolve(self, kind: str, subject: str, at: datetime) -> None: ...
+
+
+class Inbox(Protocol):
+    """Notifications as they came (invariant 5)."""
+
+    async def store(
+        self, payment_system: str, kind: str, event: str, provider_object_id: str, digest: bytes, body: str
+    ) -> UUID | None: ...
+    async def lock(self, entry_id: UUID) -> InboxEntry | None: ...
+    async def done(self, entry_id: UUID, outcome: str) -> None: ...
+    async def failed(self, entry_id: UUID, why: str, retry_after_s: float, *, set_aside: bool) -> None: ...
+
+
+class Documents(Protocol):
+    """Objects as callers see them (`api.md`, Objects), read inside the transaction that changed them."""
+
+    async def subscription(self, subscription_id: UUID) -> dict[str, Any]: ...
+    async def payment(self, payment_id: UUID) -> dict[str, Any]: ...
+    async def refund(self, refund_id: UUID) -> dict[str, Any]: ...
+    async def plan(self, plan_id: UUID) -> dict[str, Any]: ...
+    async def payment_method(self, method_id: UUID) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class InboxEntry:
+    id: UUID
+    payment_system: str
+    kind: str
+    event: str
+    provider_object_id: str
+    attempts: int
+
+
+class UnitOfWork(Protocol):
+    """One database transaction. What was loaded by `lock` or added is written when it ends well.
+
+    Locks are taken in one order, the person first, so that no two transactions about one person's
+    money run at a time and none can deadlock.
+    """
+
+    plans: Plans
+    subscriptions: Subscriptions
+    payments: Payments
+    refunds: Refunds
+    payment_methods: PaymentMethods
+    registrations: Registrations
+    cases: Cases
+    inbox: Inbox
+    documents: Documents
+
+    async def lock_person(self, user_id: UUID) -> None:
+        """Wait for the person's turn; makes their row where there is none."""
+        ...
+
+    async def remember_person(self, person: Person) -> None:
+        """Keep what the token says of the person; the caller holds their lock."""
+        ...
+
+    async def zone_of(self, user_id: UUID) -> str: ...
+
+    def record(self, event: Event) -> None:
+        """The event, its outbox rows and its mail are committed with the change (invariant 8)."""
+        ...
+
+    def conclude(self, result: object) -> None:
+        """The command's outcome; an executor that holds an idempotency key keeps the reply made of it."""
+        ...
+
+
+class OpenUnitOfWork(Protocol):
+    """Opens a transaction: committed when its block ends, rolled back when it raises."""
+
+    def __call__(self) -> AbstractAsyncContextManager[UnitOfWork]: ...
+
+
+class PaymentSystems(Protocol):
+    """The payment systems in use, by their code in the registry."""
+
+    async def by_code(self, code: str) -> PaymentSystem: ...
+
+
+class Vault(Protocol):
+    """Keeps secrets at rest: what is sealed can be opened for its owner and id only (PAY-13)."""
+
+    def seal(self, plaintext: bytes, owner: UUID, id: UUID) -> bytes: ...  # noqa: A002 -- the field's own word
+    def open(self, blob: bytes, owner: UUID, id: UUID) -> bytes: ...  # noqa: A002
+
+
+class WakeUp(Protocol):
+    """Tells the workers that there is work. Only speeds things up: what is lost here is found by the sweeps."""
+
+    async def __call__(self, duty: str) -> None: ...

@@ -1,0 +1,146 @@
+"""A payment: one try to collect money for one period of a subscription."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from domain.errors import IllegalTransition
+from domain.money import Money
+from domain.payment_system import Cancellation
+from domain.periods import Period
+
+
+class PaymentKind(StrEnum):
+    FIRST = "first"
+    RENEWAL = "renewal"
+    PLAN_CHANGE = "plan_change"
+    BINDING = "binding"
+    EXTERNAL = "external"
+
+
+class PaymentStatus(StrEnum):
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    CANCELED = "canceled"
+    UNKNOWN = "unknown"
+
+
+TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
+    PaymentStatus.PENDING: frozenset({PaymentStatus.UNKNOWN, PaymentStatus.SUCCEEDED, PaymentStatus.CANCELED}),
+    PaymentStatus.UNKNOWN: frozenset({PaymentStatus.PENDING, PaymentStatus.SUCCEEDED, PaymentStatus.CANCELED}),
+    PaymentStatus.SUCCEEDED: frozenset(),
+    PaymentStatus.CANCELED: frozenset(),
+}
+
+
+class PaysWith(StrEnum):
+    """The way of paying, without anything secret."""
+
+    REDIRECT = "redirect"
+    TOKEN = "token"  # noqa: S105 -- the name of a way of paying
+    SAVED = "saved"
+    CARD = "card"
+    OUTSIDE = "outside"
+
+
+@dataclass(slots=True)
+class Payment:
+    """Written and committed before any payment system hears of it; its id is the idempotency key (invariant 1)."""
+
+    id: UUID
+    user_id: UUID
+    subscription_id: UUID
+    plan_id: UUID
+    kind: PaymentKind
+    attempt: int
+    status: PaymentStatus
+    amount: Money
+    period_number: int
+    description: str
+    pays_with: PaysWith
+    created_at: datetime
+    payment_system: str | None
+    by_person: bool = True  # asked for by the person, not by the calendar
+    return_url: str | None = None
+    sealed_token: bytes | None = None
+    payment_method_id: UUID | None = None
+    provider_method_id: str | None = None
+    provider_payment_id: str | None = None
+    confirmation_url: str | None = None
+    cancellation: Cancellation | None = None
+    period: Period | None = None
+    refunded: int = 0  # minor units, returned for certain
+    refund_reserved: int = 0  # minor units, of refunds that may still succeed
+    settled_at: datetime | None = None
+    source: str | None = None
+    reference: str | None = None
+    asks: int = 0
+    ask_again_at: datetime | None = None
+    ask_again_by: datetime | None = None
+    last_silence: str | None = None
+    version: int = 0
+    is_new: bool = field(default=False, compare=False)
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in (PaymentStatus.PENDING, PaymentStatus.UNKNOWN)
+
+    @property
+    def waits_for_person(self) -> bool:
+        """A payment page is open somewhere: the person may still pay, or leave."""
+        return self.status is PaymentStatus.PENDING and self.confirmation_url is not None
+
+    @property
+    def left_to_refund(self) -> Money:
+        """What could still be returned: captured, less all that is returned or on its way back."""
+        if self.status is not PaymentStatus.SUCCEEDED:
+            return self.amount.zero()
+        return Money(self.amount.minor - self.refunded - self.refund_reserved, self.amount.currency)
+
+    def move(self, to: PaymentStatus) -> None:
+        if to not in TRANSITIONS[self.status]:
+            raise IllegalTransition(f"payment {self.id}: {self.status} → {to}")
+        self.status = to
+
+    def becomes_unknown(self, why: str) -> bool:
+        """Nobody knows how it stands (invariant 4). True if that is news."""
+        self.last_silence = why[:500]
+        # A payment page that waits for its person keeps waiting: not hearing of it changes nothing.
+        if self.status is PaymentStatus.UNKNOWN or self.waits_for_person:
+            return False
+        self.move(PaymentStatus.UNKNOWN)
+        return True
+
+    def waits(self, confirmation_url: str | None) -> bool:
+        """The payment system has it and it has not ended. True if that is news."""
+        changed = self.status is PaymentStatus.UNKNOWN or self.confirmation_url != confirmation_url
+        if self.status is PaymentStatus.UNKNOWN:
+            self.move(PaymentStatus.PENDING)
+        self.confirmation_url = confirmation_url
+        self.last_silence = None
+        return changed
+
+    def succeed(self, at: datetime) -> None:
+        self.move(PaymentStatus.SUCCEEDED)
+        self._end(at)
+
+    def cancel(self, why: Cancellation, at: datetime) -> None:
+        self.move(PaymentStatus.CANCELED)
+        self.cancellation = why
+        self._end(at)
+
+    def ask_again(self, now: datetime, wall_now: datetime, after: timedelta) -> None:
+        """When the janitor looks at it next: by the service's clock or by the wall's, whichever comes first.
+
+        The wall's counts too, since a held clock would otherwise never bring the hour.
+        """
+        self.asks += 1
+        self.ask_again_at, self.ask_again_by = now + after, wall_now + after
+
+    def _end(self, at: datetime) -> None:
+        self.settled_at = at
+        self.confirmation_url = self.sealed_token = self.last_silence = None
+        self.ask_again_at = self.ask_again_by = None

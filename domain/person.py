@@ -1,0 +1,17 @@
+"""The person who pays, as far as the books need one; the auth service owns the rest (AUTH-5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What a token or the auth service says of a person; None where it says nothing."""
+
+    id: UUID
+    email: str | None = None
+    name: str | None = None
+    locale: str | None = None
+    zone: str | None = None
