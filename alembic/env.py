@@ -1,0 +1,33 @@
+"""Runs the migrations against BILLING_DATABASE_URL, with patience for locks that is short on purpose."""
+
+from __future__ import annotations
+
+import os
+
+from sqlalchemy import create_engine, pool, text
+
+from alembic import context
+from infrastructure.postgres.tables import metadata
+
+
+def _url() -> str:
+    given = context.config.get_main_option("sqlalchemy.url") or os.environ.get("BILLING_DATABASE_URL")
+    if not given:
+        raise SystemExit("BILLING_DATABASE_URL: the database to migrate, postgresql://…")
+    return given.replace("postgresql://", "postgresql+psycopg://", 1).replace("postgres://", "postgresql+psycopg://", 1)
+
+
+def run() -> None:
+    engine = create_engine(_url(), poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        # A migration that waits for a lock makes everybody behind it wait too: it gives up soon and is run again.
+        connection.execute(text("SET lock_timeout = '3s'"))
+        # Two deployments at once migrate one after the other.
+        connection.execute(text("SELECT pg_advisory_lock(7233010)"))
+        connection.commit()
+        context.configure(connection=connection, target_metadata=metadata, compare_server_default=False)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+run()
