@@ -19,6 +19,7 @@ from domain.payment_system import (
     NotFound,
     Notification,
     PaymentSnapshot,
+    ProviderStatus,
     RefundRequest,
     RefundSnapshot,
     Refused,
@@ -30,6 +31,9 @@ from infrastructure.payment_systems.imitation_shop import Shop
 from infrastructure.payment_systems.notification import read_notification
 
 _Answer = TypeVar("_Answer")
+
+BEST_FIRST = (ProviderStatus.SUCCEEDED, ProviderStatus.PENDING, ProviderStatus.CANCELED)
+"""Of several tries under one id of ours, the one that took the money is the one to know of."""
 
 
 class Imitation(Shop, PaymentSystem):
@@ -58,10 +62,9 @@ class Imitation(Shop, PaymentSystem):
         self, payment_id: UUID, created_from: datetime, created_to: datetime
     ) -> PaymentSnapshot | NotFound | Silence:
         def find(_fault: Fault) -> PaymentSnapshot | NotFound:
-            for payment in reversed(self.payments()):
-                if payment.our_id == payment_id and created_from <= payment.created_at <= created_to:
-                    return payment.snapshot()
-            return NotFound()
+            of_time = [each for each in self.payments() if created_from <= each.created_at <= created_to]
+            ours = [each.snapshot() for each in reversed(of_time) if each.our_id == payment_id]
+            return min(ours, key=lambda each: BEST_FIRST.index(each.status), default=NotFound())
 
         return await self._call("find_payment", find)
 
@@ -79,10 +82,9 @@ class Imitation(Shop, PaymentSystem):
         self, refund_id: UUID, created_from: datetime, created_to: datetime
     ) -> RefundSnapshot | NotFound | Silence:
         def find(_fault: Fault) -> RefundSnapshot | NotFound:
-            for refund in reversed(self.refunds()):
-                if refund.our_id == refund_id and created_from <= refund.created_at <= created_to:
-                    return refund.snapshot()
-            return NotFound()
+            of_time = [each for each in self.refunds() if created_from <= each.created_at <= created_to]
+            ours = [each.snapshot() for each in reversed(of_time) if each.our_id == refund_id]
+            return min(ours, key=lambda each: BEST_FIRST.index(each.status), default=NotFound())
 
         return await self._call("find_refund", find)
 

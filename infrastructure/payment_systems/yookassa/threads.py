@@ -9,13 +9,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import structlog
-
 from infrastructure.payment_systems.yookassa.exchange import Call, Exchange
 from infrastructure.payment_systems.yookassa.line import Line
 from infrastructure.payment_systems.yookassa.sdk import Account, Client
-
-_log = structlog.get_logger(__name__)
 
 
 class NoAnswerError(Exception):
@@ -86,10 +82,9 @@ class Threads:
             return Exchange(error="GivenUp")
         try:
             ask(client)
-        except Exception as error:  # the SDK turns every trouble into something; the exchange knows what it was
+        except Exception:  # the SDK turns every trouble into something; the exchange knows what it was
             if not line.exchange.sent:
                 raise
-            _log.debug("payment_system.sdk_raised", system="yookassa", error=type(error).__name__)
         finally:
             call.end()
         return line.exchange

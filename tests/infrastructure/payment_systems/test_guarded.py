@@ -101,7 +101,8 @@ async def test_after_its_time_one_call_tries_and_an_answer_closes_the_circuit(
     inner.on("create_payment").hold(gate)
     trying = asyncio.create_task(guarded.create_payment(charge()))
     await began(inner)
-    assert guarded.state.circuit is State.HALF_OPEN
+    trying_state = guarded.state
+    assert trying_state.circuit is State.HALF_OPEN
     assert isinstance(await guarded.get_payment("another"), Silence), "only one call tries"
     gate.set()
     assert isinstance(await trying, PaymentSnapshot)

@@ -81,9 +81,8 @@ def test_a_reason_that_the_sdk_does_not_know_arrives_as_it_is() -> None:
 
 
 def test_what_the_documentation_omits_may_be_missing() -> None:
-    bare = {"id": "2419a771-000f-5000-9000-1edaf29243f2", "status": "pending"}
-    amount = {"amount": {"value": "100.00", "currency": "RUB"}}
-    snapshot = payment_snapshot(bare | amount)
+    amount = {"value": "100.00", "currency": "RUB"}
+    snapshot = payment_snapshot({"id": "2419a771-000f-5000-9000-1edaf29243f2", "status": "pending", "amount": amount})
     assert (snapshot.method, snapshot.payment_id, snapshot.created_at, snapshot.confirmation_url) == (None,) * 4
     assert snapshot.refunded == Money(0)
 
