@@ -8,7 +8,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 import settings as configuration
 from infrastructure.local.home import Home
@@ -159,13 +158,11 @@ def _show_stack(stack: dict[str, Any], seconds: float, wishes: Settings) -> None
         ("Redis", _without_password(stack["redis"]), ""),
         ("Elasticsearch", _without_password(stack["elasticsearch"]), "history is read from Postgres"),
     ]
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for name, address, remark in rows:
-        absent = "" if address else "–"
-        shown = remark if (name == "Elasticsearch") != bool(address) else ""
-        table.add_row(name, address or absent, shown)
+    width = max(len(address or "") for _, address, _ in rows)
     _screen.print()
-    _screen.print(table)
+    for name, address, remark in rows:
+        shown = remark if (name == "Elasticsearch") != bool(address) else ""
+        _screen.print(f"{name:<14} {address or '–':<{width}}  {shown}".rstrip(), markup=False)
     _screen.print()
     if wishes.clock is ClockKind.HELD:
         _screen.print("Time is held: `.venv/bin/billing clock advance 31d` moves it, BILLING_CLOCK=system lets it run.")

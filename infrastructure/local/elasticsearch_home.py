@@ -40,7 +40,8 @@ class Java:
 
 def find_java(account: Account | None) -> Java:
     """JAVA_HOME's, else the one on the PATH; raises NoElasticsearchError."""
-    search = os.pathsep.join([f"{os.environ.get('JAVA_HOME', '')}/bin", os.environ.get("PATH", os.defpath)])
+    folders = [f"{os.environ['JAVA_HOME']}/bin"] if os.environ.get("JAVA_HOME") else []
+    search = os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])
     java, javac = (shutil.which(name, path=search) for name in ("java", "javac"))
     if java is None or javac is None:
         raise NoElasticsearchError(f"no {'java' if java is None else 'javac'} found; it takes a JDK of 17 or later")
@@ -83,10 +84,10 @@ def _build(home: Path, java: Java, say: Callable[[str], None]) -> None:
         shutil.rmtree(left, ignore_errors=True)
     half_done = Path(tempfile.mkdtemp(prefix="building-", dir=home.parent))
     try:
-        say(f"fetching Elasticsearch {VERSION} by Maven (40 MB, once)")
-        _fetch(maven, "server.pom.xml", half_done / "lib")
+        say(f"fetching Elasticsearch {VERSION} by Maven (about 50 jars, 40 MB, once)")
+        _fetch(maven, "server.pom.xml", half_done / "lib", say)
         netty = half_done / "modules" / "transport-netty4"
-        _fetch(maven, "transport.pom.xml", netty)
+        _fetch(maven, "transport.pom.xml", netty, say)
         for jar in netty.iterdir():
             if (half_done / "lib" / jar.name).exists():  # twice on the class path would be "jar hell"
                 jar.unlink()
@@ -106,13 +107,23 @@ def _build(home: Path, java: Java, say: Callable[[str], None]) -> None:
         shutil.rmtree(half_done, ignore_errors=True)
 
 
-def _fetch(maven: str, pom: str, into: Path) -> None:
+def _fetch(maven: str, pom: str, into: Path, say: Callable[[str], None]) -> None:
+    jars = 0
+
+    def count(line: str) -> None:
+        nonlocal jars
+        if "Downloaded" in line and ".jar" in line and "/plugins/" not in line:
+            jars += 1
+            if jars % 10 == 0:
+                say(f"fetched {jars} jars")
+
     run_to_end(
         [
-            *(maven, "--batch-mode", "--quiet", "--strict-checksums", "-f", _SOURCES / pom, _COPY_JARS),
+            *(maven, "--batch-mode", "--strict-checksums", "-f", _SOURCES / pom, _COPY_JARS),
             *("-DincludeScope=runtime", f"-DoutputDirectory={into}"),
         ],
         timeout_s=900,
+        each_line=count,
     )
 
 

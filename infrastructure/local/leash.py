@@ -158,8 +158,7 @@ def end_short_lived() -> None:
     """Kill what `run_to_end` waits for in other threads and let it start nothing more, so that they come back."""
     _ending.set()
     for process in tuple(_short_lived):
-        with suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill_group(process)
 
 
 def run_to_end(
@@ -169,29 +168,45 @@ def run_to_end(
     cwd: Path | None = None,
     account: Account | None = None,
     timeout_s: float = 60.0,
+    each_line: Callable[[str], None] | None = None,
 ) -> str:
     """Run a short-lived program from any thread and return what it printed; raises ProgramFailedError.
 
-    It ends with the thread that waits here for it.
+    `each_line` is told every line as it comes. The program ends with the thread that waits here for it.
     """
+    name = Path(command[0]).name
     if _ending.is_set():
-        raise ProgramFailedError(f"{Path(command[0]).name} was not started: everything is ending")
+        raise ProgramFailedError(f"{name} was not started: everything is ending")
+    lines: list[str] = []
     with _popen(command, subprocess.PIPE, subprocess.STDOUT, env, cwd, account, signal.SIGKILL) as process:
         _short_lived.add(process)
+        late = threading.Timer(timeout_s, _kill_group, [process])
+        late.daemon = True
+        late.start()
         try:
-            output, _ = process.communicate(timeout=timeout_s)
-        except BaseException as error:
-            with suppress(OSError):
-                os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise ProgramFailedError(f"{Path(command[0]).name} did not end within {timeout_s:.0f} s") from None
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines.append(line.decode(errors="replace"))
+                if each_line is not None:
+                    each_line(lines[-1])
+            process.wait()
+        except BaseException:
+            _kill_group(process)
             raise
         finally:
+            timed_out = not late.is_alive()
+            late.cancel()
             _short_lived.discard(process)
-    text = output.decode(errors="replace")
+    text = "".join(lines)
     if process.returncode != 0:
-        raise ProgramFailedError(f"{Path(command[0]).name} ended with {process.returncode}: {text.strip()[-4000:]}")
+        how = f"did not end within {timeout_s:.0f} s" if timed_out else f"ended with {process.returncode}"
+        raise ProgramFailedError(f"{name} {how}: {text.strip()[-4000:]}")
     return text
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _popen(

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import redis
 
-from infrastructure.local.account import reachable_folder, server_account
+from infrastructure.local.account import reachable_folder, server_account, stand_in_for
 from infrastructure.local.checkout import CACHE, CHECKOUT
 from infrastructure.local.elasticsearch import EmbeddedElasticsearch
 from infrastructure.local.elasticsearch_home import NoElasticsearchError
@@ -23,13 +23,6 @@ from infrastructure.local.postgres import EmbeddedPostgres
 from infrastructure.local.server import DidNotStartError
 from infrastructure.local.throwaway import throwaway_postgres, throwaway_valkey
 from tests.infrastructure.local.processes import descendants, still_running
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    place = reachable_folder(tmp_path, server_account())
-    place.chmod(0o711)
-    return place
 
 
 @pytest.fixture
@@ -195,3 +188,21 @@ def test_a_killed_test_session_leaves_neither_servers_nor_files() -> None:
 
     assert still_running(family) == []
     assert not data.parent.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run servers under another account")
+def test_where_the_servers_account_cannot_go_their_data_lie_elsewhere(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    wanted = tmp_path / "home"
+
+    elsewhere = reachable_folder(wanted, server_account())
+
+    try:
+        assert elsewhere == stand_in_for(wanted)
+        assert reachable_folder(wanted, server_account()) == elsewhere, "the next start finds it again"
+        assert str(elsewhere) in (wanted / "data-elsewhere.txt").read_text()
+        elsewhere.chmod(0o777)
+        with pytest.raises(PermissionError, match=str(elsewhere)):
+            reachable_folder(wanted, server_account())
+    finally:
+        elsewhere.rmdir()

@@ -81,8 +81,8 @@ class Run:
 
 
 @pytest.fixture
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("stack") / "home"
+def home(folder: Path) -> Path:
+    return folder / "home"
 
 
 @pytest.fixture
