@@ -27,6 +27,7 @@ from domain.payment_system import (
 from domain.ports import PaymentSystem
 from infrastructure.payment_systems.notification import OBJECT_ID, read_notification
 from infrastructure.payment_systems.yookassa.exchange import UnreadableError
+from infrastructure.payment_systems.yookassa.line import Line
 from infrastructure.payment_systems.yookassa.pages import pages
 from infrastructure.payment_systems.yookassa.requests import (
     Body,
@@ -53,7 +54,8 @@ class YooKassa(PaymentSystem):
     """A shop at YooKassa over `threads` threads; all limits in seconds.
 
     `deadline_s` bounds a call as a whole, waiting for a free thread included; `search_deadline_s` the
-    reading of a list page by page in `find_payment` and `find_refund`.
+    reading of a list page by page in `find_payment` and `find_refund`. `ca_file`: certificates to trust
+    instead of the known authorities'.
     """
 
     capabilities = Capabilities(redirect=True, token=True, saved=True, binding=True)
@@ -67,8 +69,9 @@ class YooKassa(PaymentSystem):
         read_timeout_s: float = 10.0,
         deadline_s: float = 10.0,
         search_deadline_s: float = 60.0,
+        ca_file: str | None = None,
     ) -> None:
-        self._threads = Threads(account, threads, connect_timeout_s, read_timeout_s)
+        self._threads = Threads(threads, lambda: Client(account, Line(connect_timeout_s, read_timeout_s, ca_file)))
         self._deadline_s = deadline_s
         self._search_deadline_s = search_deadline_s
 

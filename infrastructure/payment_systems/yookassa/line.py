@@ -34,10 +34,11 @@ class TooLargeError(Exception):
 class Line:
     """What the SDK calls a session. Belongs to one thread; only `cut` may be called from another."""
 
-    def __init__(self, connect_timeout_s: float, read_timeout_s: float) -> None:
+    def __init__(self, connect_timeout_s: float, read_timeout_s: float, ca_file: str | None = None) -> None:
         self._timeouts = (connect_timeout_s, read_timeout_s)
         self._sockets: dict[int, socket.socket] = {}
         self._session = _session(self._sockets)
+        self._session.verify = ca_file or True
         self._used_at = time.monotonic()
         self._deadline = 0.0
         self.exchange = Exchange()

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from infrastructure.payment_systems.yookassa.exchange import Call, Exchange
-from infrastructure.payment_systems.yookassa.line import Line
-from infrastructure.payment_systems.yookassa.sdk import Account, Client
+from infrastructure.payment_systems.yookassa.sdk import Client
 
 
 class NoAnswerError(Exception):
@@ -22,9 +21,9 @@ class Threads:
     """`count` threads with a line each. A thread is given a call only when it is free, so nothing queues behind a
     call that hangs; one whose deadline has passed is cut off and comes back by itself."""
 
-    def __init__(self, account: Account, count: int, connect_timeout_s: float, read_timeout_s: float) -> None:
-        self._account = account
-        self._timeouts = (connect_timeout_s, read_timeout_s)
+    def __init__(self, count: int, connect: Callable[[], Client]) -> None:
+        """`connect` is called once in each thread."""
+        self._connect = connect
         self._free = asyncio.Semaphore(count)
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="yookassa")
         self._of_thread = threading.local()
@@ -92,5 +91,5 @@ class Threads:
     def _client(self) -> Client:
         client: Client | None = getattr(self._of_thread, "client", None)
         if client is None:
-            client = self._of_thread.client = Client(self._account, Line(*self._timeouts))
+            client = self._of_thread.client = self._connect()
         return client

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.payment_system import NotANotificationError, Notification, NotificationKind
@@ -51,6 +51,7 @@ def test_anything_else_is_no_notification(content: object) -> None:
 
 
 @given(st.binary(max_size=100) | st.just(b"[" * 100_000) | st.just(b'"\\ud800"'))
+@settings(deadline=None)
 def test_no_body_breaks_the_reader(body: bytes) -> None:
     with pytest.raises(NotANotificationError):
         read_notification(body)

@@ -6,11 +6,11 @@ import base64
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.money import Money
-from domain.payment_system import CardData, PaymentSnapshot, Redirect, Refused, Saved, Token
+from domain.payment_system import CardData, Instrument, PaymentSnapshot, Redirect, Refused, Saved, Token
 from infrastructure.payment_systems.yookassa import YooKassa
 from infrastructure.payment_systems.yookassa.requests import binding_body, payment_body, refund_body
 from infrastructure.payment_systems.yookassa.sdk import Account
@@ -23,6 +23,7 @@ from tests.infrastructure.payment_systems.samples import (
     refund,
     refund_object,
 )
+from tests.infrastructure.yookassa_contract import request_misfits
 
 
 @pytest.fixture
@@ -118,6 +119,7 @@ def test_long_descriptions_are_cut_to_what_they_take() -> None:
 
 
 @given(st.integers(0, 10**14))
+@settings(deadline=None)
 def test_every_amount_is_sent_to_the_kopeck(minor: int) -> None:
     body = payment_body(charge(amount=Money(minor)))
     assert body["amount"] == {"value": f"{minor // 100}.{minor % 100:02d}", "currency": "RUB"}
@@ -135,3 +137,23 @@ async def test_a_redirected_environment_changes_nothing(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert isinstance(await yookassa.create_payment(charge()), PaymentSnapshot)
     assert len(server.heard) == 1
+
+
+@given(
+    st.sampled_from([Redirect(RETURN_URL), Token("t"), Token("t", RETURN_URL), Saved("22e18a2f-000f-5000-a000-1db6")]),
+    st.integers(1, 10**14),
+    st.text(max_size=300),
+    st.booleans(),
+)
+@settings(deadline=None)
+def test_every_payment_and_refund_fits_their_description(
+    instrument: Instrument, minor: int, description: str, save: bool
+) -> None:
+    request = charge(instrument, amount=Money(minor), description=description, save_method=save)
+    assert request_misfits("/payments", payment_body(request)) == []
+    wanted = refund(request, "22e18a2f-000f-5000-a000-1db6312b7767", description=description)
+    assert request_misfits("/refunds", refund_body(wanted)) == []
+
+
+def test_a_binding_fits_their_description() -> None:
+    assert request_misfits("/payment_methods", binding_body(binding())) == []

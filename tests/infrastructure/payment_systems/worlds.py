@@ -15,7 +15,6 @@ from infrastructure.payment_systems.yookassa import YooKassa
 from infrastructure.payment_systems.yookassa.sdk import Account
 from infrastructure.simulators.yookassa.serve import Running, running
 
-
 _OPERATIONS = {"create_binding": "create_method"}  # the port's names → the simulator's, where they differ
 
 
