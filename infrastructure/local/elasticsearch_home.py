@@ -84,10 +84,11 @@ def _build(home: Path, java: Java, say: Callable[[str], None]) -> None:
         shutil.rmtree(left, ignore_errors=True)
     half_done = Path(tempfile.mkdtemp(prefix="building-", dir=home.parent))
     try:
-        say(f"fetching Elasticsearch {VERSION} by Maven (about 50 jars, 40 MB, once)")
-        _fetch(maven, "server.pom.xml", half_done / "lib", say)
+        say(f"fetching Elasticsearch {VERSION} by Maven (40 MB, once)")
+        progress = _Progress(say)
+        _fetch(maven, "server.pom.xml", half_done / "lib", progress)
         netty = half_done / "modules" / "transport-netty4"
-        _fetch(maven, "transport.pom.xml", netty, say)
+        _fetch(maven, "transport.pom.xml", netty, progress)
         for jar in netty.iterdir():
             if (half_done / "lib" / jar.name).exists():  # twice on the class path would be "jar hell"
                 jar.unlink()
@@ -107,23 +108,28 @@ def _build(home: Path, java: Java, say: Callable[[str], None]) -> None:
         shutil.rmtree(half_done, ignore_errors=True)
 
 
-def _fetch(maven: str, pom: str, into: Path, say: Callable[[str], None]) -> None:
-    jars = 0
+class _Progress:
+    """Counts the jars that Maven says it has fetched, its own tools included."""
 
-    def count(line: str) -> None:
-        nonlocal jars
-        if "Downloaded" in line and ".jar" in line and "/plugins/" not in line:
-            jars += 1
-            if jars % 10 == 0:
-                say(f"fetched {jars} jars")
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._jars = 0
 
+    def hear(self, line: str) -> None:
+        if "Downloaded" in line and ".jar" in line:
+            self._jars += 1
+            if self._jars % 20 == 0:
+                self._say(f"fetched {self._jars} jars")
+
+
+def _fetch(maven: str, pom: str, into: Path, progress: _Progress) -> None:
     run_to_end(
         [
             *(maven, "--batch-mode", "--strict-checksums", "-f", _SOURCES / pom, _COPY_JARS),
             *("-DincludeScope=runtime", f"-DoutputDirectory={into}"),
         ],
         timeout_s=900,
-        each_line=count,
+        each_line=progress.hear,
     )
 
 
