@@ -72,10 +72,18 @@ def _known() -> dict[str, _Known]:
 
 def party_of(reason: str) -> str:
     """Who cancels for that reason where nobody says otherwise."""
-    if reason in {"canceled_by_merchant", "expired_on_capture"}:
-        return "merchant" if reason == "canceled_by_merchant" else "yoo_money"
-    own = {"permission_revoked", "expired_on_confirmation", "internal_timeout", "country_forbidden", "deal_expired"}
+    if reason == "canceled_by_merchant":
+        return "merchant"
+    own = {"permission_revoked", "expired_on_confirmation", "expired_on_capture", "internal_timeout"}
+    own |= {"country_forbidden", "deal_expired"}
     return "yoo_money" if reason in own else "payment_network"
+
+
+def refund_party_of(reason: str) -> str:
+    """The same for a refund, where the parties are others."""
+    return (
+        "refund_network" if reason in {"rejected_by_payee", "rejected_by_timeout", "general_decline"} else "yoo_money"
+    )
 
 
 def luhn(number: str) -> bool:

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from domain.money import Money
-from infrastructure.simulators.yookassa.cards import BadCardError, Card, Decline, party_of, read_card
+from infrastructure.simulators.yookassa.cards import BadCardError, Card, Decline, party_of, read_card, refund_party_of
 from infrastructure.simulators.yookassa.faults import BadFaultError, Fault
 from infrastructure.simulators.yookassa.instants import written, year_month
 from infrastructure.simulators.yookassa.ledger import ledger
@@ -175,7 +175,7 @@ class Control:
         """Bring a pending payment to its end: `status` succeeded, or canceled for `reason`."""
         now_ms = await self._shop.now_ms()
         with self._store.change():
-            payment = self._shop.books.settle(self._payment(request), _decline(body), now_ms)
+            payment = self._shop.books.settle(self._payment(request), _decline(body, party_of), now_ms)
         return {"id": payment.id, "status": payment.status}
 
     async def _cabinet_refund(self, _: Request, body: dict[str, Any]) -> Any:
@@ -193,7 +193,7 @@ class Control:
             refund = self._store.refunds.get(request.path_params["id"])
             if refund is None:
                 raise not_found("id", "No such refund")
-            self._shop.refunds.settle(refund, _decline(body), now_ms)
+            self._shop.refunds.settle(refund, _decline(body, refund_party_of), now_ms)
         return {"id": refund.id, "status": refund.status}
 
     def _payment(self, request: Request) -> Payment:
@@ -236,8 +236,8 @@ def _card(body: dict[str, Any], now_ms: int) -> Card:
         raise invalid(error.field, str(error)) from None
 
 
-def _decline(body: dict[str, Any]) -> Decline | None:
+def _decline(body: dict[str, Any], party: Callable[[str], str]) -> Decline | None:
     if body.get("status", "succeeded") == "succeeded":
         return None
     reason = str(body.get("reason") or "general_decline")
-    return Decline(party=str(body.get("party") or party_of(reason)), reason=reason)
+    return Decline(party=str(body.get("party") or party(reason)), reason=reason)

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from infrastructure.simulators.yookassa.cards import Decline, party_of
+from infrastructure.simulators.yookassa.cards import Decline, party_of, refund_party_of
 from infrastructure.simulators.yookassa.store import Store
 
 OPERATIONS = frozenset({
@@ -101,7 +101,7 @@ class Fault:
     def decline(self) -> Decline:
         refund = self.kind == "refund_canceled"
         reason = self.reason or ("insufficient_funds" if refund else "general_decline")
-        return Decline(party=self.party or ("yoo_money" if refund else party_of(reason)), reason=reason)
+        return Decline(party=self.party or (refund_party_of(reason) if refund else party_of(reason)), reason=reason)
 
     def strikes(self) -> bool:
         """Throw the dice for the call that is asked about now."""

@@ -42,6 +42,8 @@ class Mailbox:
         self.url = ""
         self.answers: list[int] = []
         self.all: list[Body] = []
+        self.open = asyncio.Event()  # cleared: takes everything, answers nothing yet
+        self.open.set()
         self._new: asyncio.Queue[Body] = asyncio.Queue()
 
     async def next(self, timeout_s: float = 5.0) -> Body:
@@ -52,6 +54,7 @@ class Mailbox:
         body = json.loads(await request.read())
         self.all.append(body)
         self._new.put_nowait(body)
+        await self.open.wait()
         return web.Response(status=self.answers.pop(0) if self.answers else 200)
 
 
