@@ -36,7 +36,7 @@ from infrastructure.payment_systems.yookassa.requests import (
     payment_body,
     refund_body,
 )
-from infrastructure.payment_systems.yookassa.sdk import Account, Client
+from infrastructure.payment_systems.yookassa.sdk import Account, Client, user_agent
 from infrastructure.payment_systems.yookassa.senders import is_sender
 from infrastructure.payment_systems.yookassa.snapshots import binding_snapshot, payment_snapshot, refund_snapshot
 from infrastructure.payment_systems.yookassa.threads import NoAnswerError, Threads
@@ -71,7 +71,10 @@ class YooKassa(PaymentSystem):
         search_deadline_s: float = 60.0,
         ca_file: str | None = None,
     ) -> None:
-        self._threads = Threads(threads, lambda: Client(account, Line(connect_timeout_s, read_timeout_s, ca_file)))
+        agent = user_agent()
+        self._threads = Threads(
+            threads, lambda: Client(account, Line(connect_timeout_s, read_timeout_s, ca_file), agent)
+        )
         self._deadline_s = deadline_s
         self._search_deadline_s = search_deadline_s
 

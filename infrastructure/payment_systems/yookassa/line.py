@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
 
 import requests
 import urllib3
@@ -36,8 +36,8 @@ class Line:
 
     def __init__(self, connect_timeout_s: float, read_timeout_s: float, ca_file: str | None = None) -> None:
         self._timeouts = (connect_timeout_s, read_timeout_s)
-        self._sockets: dict[int, socket.socket] = {}
-        self._session = _session(self._sockets)
+        self._handles = _Handles()
+        self._session = _session(self._handles)
         self._session.verify = ca_file or True
         self._used_at = time.monotonic()
         self._deadline = 0.0
@@ -47,7 +47,7 @@ class Line:
         """Start a call that has to be over at `deadline`, an instant of `time.monotonic()`."""
         if time.monotonic() - self._used_at > _IDLE_S:
             self._session.close()
-        self._deadline = deadline
+        self._deadline = self._handles.deadline = deadline
         self.exchange = Exchange()
 
     def request(
@@ -91,9 +91,7 @@ class Line:
 
     def cut(self) -> None:
         """End every connection under the thread that waits on it."""
-        for handle in list(self._sockets.values()):
-            with contextlib.suppress(OSError):
-                handle.shutdown(socket.SHUT_RDWR)
+        self._handles.shut()
 
     def _read(self, response: requests.Response) -> bytes:
         # `read1` returns what has arrived, so that a body which drips in is noticed between two drops.
@@ -109,23 +107,23 @@ class Line:
         return b"".join(parts)
 
 
-def _session(sockets: dict[int, socket.socket]) -> requests.Session:
+def _session(handles: _Handles) -> requests.Session:
     session = requests.Session()
     # The environment's proxies and .netrc have no say here: .netrc would replace the shop's credentials.
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("https://", "http://"):
-        session.mount(scheme, _Adapter(sockets))
+        session.mount(scheme, _Adapter(handles))
     return session
 
 
 class _Adapter(HTTPAdapter):
     """One connection, no retries of its own, and its sockets within reach of `Line.cut`."""
 
-    def __init__(self, sockets: dict[int, socket.socket]) -> None:
+    def __init__(self, handles: _Handles) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-        http = type("_Http", (_Reachable, HTTPConnection), {"sockets": sockets})
-        https = type("_Https", (_Reachable, HTTPSConnection), {"sockets": sockets})
+        http = type("_Http", (_Reachable, HTTPConnection), {"handles": handles})
+        https = type("_Https", (_Reachable, HTTPSConnection), {"handles": handles})
         self.poolmanager.pool_classes_by_scheme = {
             "http": type("_HttpPool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": http}),
             "https": type("_HttpsPool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": https}),
@@ -135,19 +133,42 @@ class _Adapter(HTTPAdapter):
 class _Reachable:
     """Keeps a second handle on a connection's socket: TLS takes the first one over during its handshake."""
 
-    sockets: dict[int, socket.socket]
+    handles: _Handles
 
     def _new_conn(self) -> socket.socket:
         connected: socket.socket = super()._new_conn()  # type: ignore[misc]  # urllib3's, mixed in
-        self._forget()
-        self.sockets[id(self)] = connected.dup()
+        if time.monotonic() > self.handles.deadline:
+            connected.close()
+            raise TimeoutError  # connected too late (a name may have many addresses): nothing is sent any more
+        self.handles.keep(self, connected.dup())
         return connected
 
     def close(self) -> None:
-        self._forget()
+        self.handles.drop(self)
         super().close()  # type: ignore[misc]  # urllib3's, mixed in
 
-    def _forget(self) -> None:
-        handle: Any = self.sockets.pop(id(self), None)
-        if handle is not None:
-            handle.close()
+
+class _Handles:
+    """Sockets by connection. Locked, so that a number the system has given to another socket is never shut down."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: dict[int, socket.socket] = {}
+        self.deadline = 0.0
+
+    def keep(self, connection: object, handle: socket.socket) -> None:
+        self.drop(connection)
+        with self._lock:
+            self._sockets[id(connection)] = handle
+
+    def drop(self, connection: object) -> None:
+        with self._lock:
+            handle = self._sockets.pop(id(connection), None)
+            if handle is not None:
+                handle.close()
+
+    def shut(self) -> None:
+        with self._lock:
+            for handle in self._sockets.values():
+                with contextlib.suppress(OSError):  # it has ended by itself
+                    handle.shutdown(socket.SHUT_RDWR)

@@ -30,17 +30,22 @@ class Account:
     secret_key: str = field(repr=False)
 
 
+def user_agent() -> UserAgent:
+    """Made once and not in a call's time: finding the system's name may start a program."""
+    return UserAgent()
+
+
 class Client(ApiClient):  # type: ignore[misc]  # the SDK ships no types
     """The SDK's client over one thread's line."""
 
-    def __init__(self, account: Account, line: Line) -> None:  # pylint: disable=super-init-not-called
+    def __init__(self, account: Account, line: Line, user_agent: UserAgent) -> None:  # pylint: disable=super-init-not-called
         # The SDK's own constructor reads the class-global Configuration and nothing else.
         self.configuration = SimpleNamespace(verify=None)
         self.endpoint = account.api_url
         self.shop_id = account.shop_id
         self.shop_password = account.secret_key
         self.auth_token = None
-        self.user_agent = UserAgent()
+        self.user_agent = user_agent
         self.line = line
 
     def get_session(self) -> Line:

@@ -50,15 +50,16 @@ def payment_snapshot(body: Body) -> PaymentSnapshot:
 def binding_snapshot(body: Body) -> PaymentSnapshot:
     """A saved (or to be saved) payment method as a payment over 0.00; raises UnreadableError."""
     nothing = Money(0)
+    status = _status(body, _BINDING)
     return PaymentSnapshot(
         provider_payment_id=_id(body.get("id")),
-        status=_status(body, _BINDING),
+        status=status,
         amount=nothing,
         refunded=nothing,
         created_at=_instant(body.get("created_at")),
         payment_id=_our_id(body, "payment_id"),
         confirmation_url=_confirmation_url(body),
-        method=_method(body),
+        method=_method(body) if status is ProviderStatus.SUCCEEDED else None,
         raw=scrubbed(body),
     )
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import random
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from uuid import UUID, uuid4
 
 import pytest
 
-from domain.payment_system import NotFound, PaymentSnapshot, Refused, Silence
+from domain.payment_system import ChargeRequest, NotFound, PaymentSnapshot, Refused, Silence
 from infrastructure.payment_systems.yookassa import YooKassa
 from infrastructure.payment_systems.yookassa.sdk import Account
 from tests.infrastructure.payment_systems.raw_server import Answer, Heard, RawServer, always, raw_server, response
@@ -294,3 +296,46 @@ async def test_two_shops_in_one_process_keep_their_credentials_apart(server: Raw
     seen = {heard.headers["authorization"] for heard in server.heard}
     assert len(seen) == 2
     assert len(server.heard) == 20
+
+
+async def test_answers_never_reach_another_call_however_many_are_cut_off(server: RawServer) -> None:
+    dice = random.Random(7)
+
+    async def answer(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        whole = response(payment_object(UUID(heard.json["metadata"]["payment_id"])))
+        at = dice.randrange(len(whole))
+        await asyncio.sleep(dice.choice((0, 0, 0.02, 0.2)))
+        writer.write(whole[:at])
+        await asyncio.sleep(dice.choice((0, 0, 0.02, 0.2)))
+        writer.write(whole[at:])
+
+    server.answer = answer
+    system = YooKassa(Account(server.url, "1", "k"), threads=4, deadline_s=0.15, read_timeout_s=0.1)
+    requests = [charge() for _ in range(200)]
+    room = asyncio.Semaphore(4)
+
+    async def ask(request: ChargeRequest) -> bool:
+        async with room:
+            outcome = await system.create_payment(request)
+        assert isinstance(outcome, PaymentSnapshot | Silence)
+        assert isinstance(outcome, Silence) or outcome.payment_id == request.payment_id
+        return isinstance(outcome, PaymentSnapshot)
+
+    answered = await asyncio.gather(*(ask(request) for request in requests))
+    await system.close()
+    assert 20 < sum(answered) < 180
+
+
+async def test_a_second_answer_nobody_asked_for_is_not_the_next_calls(server: RawServer) -> None:
+    async def answer(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        ours = response(payment_object(UUID(heard.json["metadata"]["payment_id"])))
+        writer.write(ours + response(payment_object(uuid4())))
+
+    server.answer = answer
+    system = YooKassa(Account(server.url, "1", "k"), threads=1)
+    for _ in range(10):
+        request = charge()
+        outcome = await system.create_payment(request)
+        assert isinstance(outcome, PaymentSnapshot)
+        assert outcome.payment_id == request.payment_id
+    await system.close()
