@@ -52,6 +52,7 @@ class Refund:
     origin: RefundOrigin
     ends_subscription: bool
     created_at: datetime
+    payment_system: str | None
     reason: str | None = None
     provider_refund_id: str | None = None
     cancellation: Cancellation | None = None

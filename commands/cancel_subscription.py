@@ -1,0 +1,54 @@
+"""Cancel a subscription, at its period's end or now, and take a planned cancellation back (SUB-3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from commands import facts
+from commands.own_subscription import own_subscription
+from commands.world import World
+from domain.events import Event, EventType
+from domain.ports import UnitOfWork
+from domain.subscription import CancelWhen, Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class CancelSubscription:
+    user_id: UUID
+    subscription_id: UUID
+    when: CancelWhen
+    reason: str | None
+
+
+async def cancel_subscription(command: CancelSubscription, uow: UnitOfWork, world: World) -> Subscription:
+    """End it; what is already on its way to be charged comes back by itself (`settle_payment`)."""
+    subscription = await own_subscription(command.subscription_id, command.user_id, uow)
+    now = world.clock.now()
+    if not subscription.cancel(command.when, now):
+        return subscription
+    plan = await uow.plans.by_id(subscription.plan_id)
+    happened = (
+        EventType.SUBSCRIPTION_CANCELED if subscription.has_ended else EventType.SUBSCRIPTION_CANCELLATION_PLANNED
+    )
+    told = {**facts.of_subscription(subscription, plan), "cancel_reason": command.reason}
+    uow.record(Event(happened, now, subscription.user_id, subscription.id, data=told))
+    return subscription
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeSubscription:
+    user_id: UUID
+    subscription_id: UUID
+
+
+async def resume_subscription(command: ResumeSubscription, uow: UnitOfWork, world: World) -> Subscription:
+    """Take a planned cancellation back: it will be renewed again."""
+    subscription = await own_subscription(command.subscription_id, command.user_id, uow)
+    subscription.resume(world.rules)
+    plan = await uow.plans.by_id(subscription.plan_id)
+    told = facts.of_subscription(subscription, plan)
+    uow.record(
+        Event(EventType.SUBSCRIPTION_RESUMED, world.clock.now(), subscription.user_id, subscription.id, data=told)
+    )
+    return subscription

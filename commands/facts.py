@@ -1,0 +1,63 @@
+"""What events tell, as JSON: the facts that histories and mails are written from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from domain.payment import Payment
+from domain.plan import Plan
+from domain.refund import Refund
+from domain.subscription import Subscription
+
+Facts = dict[str, object]
+
+
+def moment(at: datetime | None) -> str | None:
+    """A time in RFC 3339, UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
+
+
+def of_plan(plan: Plan) -> Facts:
+    return {"plan_code": plan.code, "plan_name": plan.name}
+
+
+def of_payment(payment: Payment, plan: Plan) -> Facts:
+    facts: Facts = {
+        **of_plan(plan),
+        "amount": payment.amount.value,
+        "currency": payment.amount.currency,
+        "kind": payment.kind.value,
+        "attempt": payment.attempt,
+        "payment_id": str(payment.id),
+        "subscription_id": str(payment.subscription_id),
+    }
+    if payment.period:
+        facts |= {"period_start": moment(payment.period.start), "period_end": moment(payment.period.end)}
+    if payment.cancellation:
+        facts |= {"reason": payment.cancellation.reason, "party": payment.cancellation.party}
+    return facts
+
+
+def of_subscription(subscription: Subscription, plan: Plan) -> Facts:
+    facts: Facts = {**of_plan(plan), "subscription_id": str(subscription.id), "status": subscription.status.value}
+    if subscription.period:
+        facts |= {"period_start": moment(subscription.period.start), "period_end": moment(subscription.period.end)}
+    if subscription.next_charge_at:
+        facts["next_charge_at"] = moment(subscription.next_charge_at)
+    return facts
+
+
+def of_refund(refund: Refund, payment: Payment, plan: Plan) -> Facts:
+    facts: Facts = {
+        **of_plan(plan),
+        "amount": refund.amount.value,
+        "currency": refund.amount.currency,
+        "full": refund.amount == payment.amount,
+        "refund_id": str(refund.id),
+        "payment_id": str(payment.id),
+        "subscription_id": str(refund.subscription_id),
+        "origin": refund.origin.value,
+    }
+    if refund.cancellation:
+        facts |= {"reason": refund.cancellation.reason, "party": refund.cancellation.party}
+    return facts

@@ -1,0 +1,78 @@
+"""What a person pays with, as a command says it, and what of it a payment may keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from commands.world import World
+from domain.errors import CardNotSupported, NotFoundHere, PaymentSystemUnavailable
+from domain.payment import Payment, PaysWith
+from domain.payment_system import ChargeRequest, Instrument, Redirect, Saved, Token
+from domain.ports import PaymentSystem, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class SavedMethod:
+    """One of the person's saved payment methods, by our id."""
+
+    payment_method_id: UUID
+
+
+PaymentChoice = Redirect | Token | SavedMethod
+
+
+async def usable_system(code: str, uow: UnitOfWork, world: World) -> PaymentSystem:
+    """The payment system that the caller named; raises PaymentSystemUnavailable."""
+    registration = await uow.registrations.by_code(code)
+    if registration is None or not registration.usable:
+        raise PaymentSystemUnavailable(f"The payment system {code} is not in use.")
+    return await world.payment_systems.by_code(code)
+
+
+async def put_instrument(
+    payment: Payment, choice: PaymentChoice, system: PaymentSystem, uow: UnitOfWork, world: World
+) -> None:
+    """Note on the payment how it is paid. A one-time token is sealed: it may have to be sent again under its key."""
+    can = system.capabilities
+    match choice:
+        case Redirect(return_url=return_url) if can.redirect:
+            payment.pays_with, payment.return_url = PaysWith.REDIRECT, return_url
+        case Token(payment_token=token, return_url=return_url) if can.token:
+            payment.pays_with, payment.return_url = PaysWith.TOKEN, return_url
+            payment.sealed_token = world.vault.seal(token.encode(), payment.user_id, payment.id)
+        case SavedMethod(payment_method_id=method_id) if can.saved:
+            method = await uow.payment_methods.find(method_id)
+            usable = method is not None and method.user_id == payment.user_id and method.removed_at is None
+            if method is None or not usable or method.payment_system != payment.payment_system:
+                raise NotFoundHere("payment method")
+            payment.pays_with = PaysWith.SAVED
+            payment.payment_method_id, payment.provider_method_id = method.id, method.provider_method_id
+        case _:
+            raise CardNotSupported("This payment system cannot be paid in that way.")
+
+
+def charge_request(payment: Payment, world: World) -> ChargeRequest:
+    """The same request each time it is asked for: same key, same data (invariants 1 and 4)."""
+    return ChargeRequest(
+        payment_id=payment.id,
+        idempotency_key=str(payment.id),
+        amount=payment.amount,
+        description=payment.description,
+        instrument=_instrument(payment, world),
+        save_method=payment.pays_with is not PaysWith.SAVED,
+        user_id=payment.user_id,
+        subscription_id=payment.subscription_id,
+    )
+
+
+def _instrument(payment: Payment, world: World) -> Instrument:
+    match payment.pays_with:
+        case PaysWith.REDIRECT if payment.return_url is not None:
+            return Redirect(payment.return_url)
+        case PaysWith.SAVED if payment.provider_method_id is not None:
+            return Saved(payment.provider_method_id)
+        case PaysWith.TOKEN if payment.sealed_token is not None:
+            token = world.vault.open(payment.sealed_token, payment.user_id, payment.id).decode()
+            return Token(token, payment.return_url)
+    raise ValueError(f"payment {payment.id} cannot be asked for again")

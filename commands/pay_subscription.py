@@ -1,0 +1,48 @@
+"""Pay a past-due subscription (SUB-3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from commands.begin_payment import begin_payment
+from commands.instruments import PaymentChoice, usable_system
+from commands.own_subscription import own_subscription
+from commands.world import World
+from domain.errors import NothingToPay, PaymentInProgress
+from domain.payment import Payment, PaymentKind
+from domain.payment_system import Redirect
+from domain.ports import UnitOfWork
+from domain.subscription import SubscriptionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class PaySubscription:
+    user_id: UUID
+    subscription_id: UUID
+    payment: PaymentChoice
+    payment_system: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StillWaits:
+    """A payment page is open already: the person gets the same one again, not a second."""
+
+    payment_id: UUID
+
+
+async def pay_subscription(command: PaySubscription, uow: UnitOfWork, world: World) -> Payment | StillWaits:
+    """Write the intent to collect for the period that is owed; `collect_payment` goes on from there."""
+    subscription = await own_subscription(command.subscription_id, command.user_id, uow)
+    if subscription.open_payment_id is not None:
+        open_payment = await uow.payments.find(subscription.open_payment_id)
+        if open_payment is not None and open_payment.waits_for_person and isinstance(command.payment, Redirect):
+            return StillWaits(open_payment.id)
+        raise PaymentInProgress(subscription.open_payment_id)
+    if subscription.status is not SubscriptionStatus.PAST_DUE or subscription.refunding:
+        raise NothingToPay("Nothing is owed for this subscription now.")
+    code = command.payment_system or subscription.payment_system
+    system = await usable_system(code, uow, world)
+    subscription.payment_system = code
+    plan = await uow.plans.by_id(subscription.plan_id)
+    return await begin_payment(subscription, plan, PaymentKind.RENEWAL, command.payment, system, uow, world)

@@ -1,0 +1,59 @@
+"""Cases: what a person has to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.ports import NewId
+from infrastructure.postgres.tables import cases
+
+
+class PostgresCases:
+    def __init__(self, connection: AsyncConnection, new_id: NewId) -> None:
+        self._connection = connection
+        self._new_id = new_id
+
+    async def open(
+        self,
+        kind: str,
+        subject: str,
+        detail: str,
+        at: datetime,
+        *,
+        user_id: UUID | None = None,
+        payment_id: UUID | None = None,
+        refund_id: UUID | None = None,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        row = insert(cases).values(
+            id=self._new_id(),
+            kind=kind,
+            subject=subject,
+            detail=detail,
+            opened_at=at,
+            user_id=user_id,
+            payment_id=payment_id,
+            refund_id=refund_id,
+            facts=dict(facts or {}),
+        )
+        await self._connection.execute(
+            row.on_conflict_do_update(
+                index_elements=["kind", "subject"],
+                index_where=text("resolved_at IS NULL"),
+                set_={"seen": cases.c.seen + 1, "detail": row.excluded.detail},
+            )
+        )
+
+    async def resolve(self, kind: str, subject: str, at: datetime) -> None:
+        """Close it where it has solved itself; nothing where there is none."""
+        await self._connection.execute(
+            update(cases)
+            .where(cases.c.kind == kind, cases.c.subject == subject, cases.c.resolved_at.is_(None))
+            .values(resolved_at=at, resolution="it has solved itself")
+        )

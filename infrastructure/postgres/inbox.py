@@ -1,0 +1,77 @@
+"""The inbox of notifications: each content once, worked off under a lease that expires (invariant 5)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.ports import InboxEntry, NewId
+from infrastructure.postgres.tables import inbox
+
+
+class PostgresInbox:
+    def __init__(self, connection: AsyncConnection, new_id: NewId) -> None:
+        self._connection = connection
+        self._new_id = new_id
+
+    async def store(
+        self, payment_system: str, kind: str, event: str, provider_object_id: str, digest: bytes, body: str
+    ) -> UUID | None:
+        """Keep it; None where the same content came before, which is counted."""
+        row = insert(inbox).values(
+            id=self._new_id(),
+            payment_system=payment_system,
+            kind=kind,
+            event=event,
+            provider_object_id=provider_object_id,
+            digest=digest,
+            body=body,
+        )
+        stored: UUID | None = (
+            await self._connection.execute(
+                row.on_conflict_do_nothing(index_elements=["payment_system", "digest"]).returning(inbox.c.id)
+            )
+        ).scalar_one_or_none()
+        if stored is None:
+            same = (inbox.c.payment_system == payment_system) & (inbox.c.digest == digest)
+            await self._connection.execute(update(inbox).where(same).values(received=inbox.c.received + 1))
+        return stored
+
+    async def lock(self, entry_id: UUID) -> InboxEntry | None:
+        """The entry, if it still waits."""
+        query = select(inbox).where(inbox.c.id == entry_id, inbox.c.status == "new").with_for_update()
+        row = (await self._connection.execute(query)).mappings().one_or_none()
+        if row is None:
+            return None
+        return InboxEntry(
+            id=row["id"],
+            payment_system=row["payment_system"],
+            kind=row["kind"],
+            event=row["event"],
+            provider_object_id=row["provider_object_id"],
+            attempts=row["attempts"],
+        )
+
+    async def done(self, entry_id: UUID, outcome: str) -> None:
+        await self._connection.execute(
+            update(inbox)
+            .where(inbox.c.id == entry_id)
+            .values(status="done", retry_by=None, done_at=func.clock_timestamp(), outcome=outcome)
+        )
+
+    async def failed(self, entry_id: UUID, why: str, retry_after_s: float, *, set_aside: bool) -> None:
+        retry_by = None if set_aside else func.clock_timestamp() + timedelta(seconds=retry_after_s)
+        await self._connection.execute(
+            update(inbox)
+            .where(inbox.c.id == entry_id)
+            .values(
+                status="set_aside" if set_aside else "new",
+                retry_by=retry_by,
+                attempts=inbox.c.attempts + 1,
+                outcome=why[:500],
+            )
+        )

@@ -1,0 +1,293 @@
+"""How the domain's objects lie in their tables: one mapping an aggregate, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Table
+
+from domain.money import Money
+from domain.payment import Payment, PaymentKind, PaymentStatus, PaysWith
+from domain.payment_method import PaymentMethod
+from domain.payment_system import Cancellation
+from domain.payment_system_registration import PaymentSystemRegistration
+from domain.periods import Period, PeriodLength, PeriodUnit
+from domain.plan import Plan
+from domain.refund import Refund, RefundOrigin, RefundStatus
+from domain.subscription import Subscription, SubscriptionStatus
+from infrastructure.postgres import tables
+
+Row = Mapping[str, Any]
+
+
+class Aggregate(Protocol):
+    id: UUID
+    version: int
+    is_new: bool
+
+
+A = TypeVar("A", bound=Aggregate)
+
+
+@dataclass(frozen=True)
+class AggregateMapping(Generic[A]):
+    """`table` holds what `to_row` writes, without `id` and `version`; `from_row` reads it back."""
+
+    table: Table
+    to_row: Callable[[A], dict[str, Any]]
+    from_row: Callable[[Row], A]
+
+
+def _plan_to_row(plan: Plan) -> dict[str, Any]:
+    return {
+        "code": plan.code,
+        "name": plan.name,
+        "description": plan.description,
+        "period_unit": plan.period.unit.value,
+        "period_count": plan.period.count,
+        "trial_days": plan.trial_days,
+        "available": plan.available,
+        "archived_at": plan.archived_at,
+    }
+
+
+def plan_from_row(row: Row) -> Plan:
+    """`row` also has the price that holds: `amount`, `currency`."""
+    return Plan(
+        id=row["id"],
+        code=row["code"],
+        name=row["name"],
+        description=row["description"],
+        price=Money(row["amount"], row["currency"]),
+        period=PeriodLength(PeriodUnit(row["period_unit"]), row["period_count"]),
+        trial_days=row["trial_days"],
+        available=row["available"],
+        archived_at=row["archived_at"],
+        version=row["version"],
+    )
+
+
+def _subscription_to_row(s: Subscription) -> dict[str, Any]:
+    return {
+        "user_id": s.user_id,
+        "plan_id": s.plan_id,
+        "status": s.status.value,
+        "zone": s.zone,
+        "payment_system": s.payment_system,
+        "payment_method_id": s.payment_method_id,
+        "period_number": s.period_number,
+        "period_start": s.period.start if s.period else None,
+        "period_end": s.period.end if s.period else None,
+        "anchor_at": s.anchor_at,
+        "cancel_at_period_end": s.cancel_at_period_end,
+        "next_charge_at": s.next_charge_at,
+        "remind_at": s.remind_at,
+        "end_at": s.end_at,
+        "open_payment_id": s.open_payment_id,
+        "refunding": s.refunding,
+        "first_failed_at": s.first_failed_at,
+        "failed_tries": s.failed_tries,
+        "balance": s.balance.minor,
+        "currency": s.balance.currency,
+        "created_at": s.created_at,
+        "ended_at": s.ended_at,
+    }
+
+
+def _subscription_from_row(row: Row) -> Subscription:
+    """`row` also has the plan's `plan_code`, `period_unit` and `period_count`."""
+    return Subscription(
+        id=row["id"],
+        user_id=row["user_id"],
+        plan_id=row["plan_id"],
+        plan_code=row["plan_code"],
+        length=PeriodLength(PeriodUnit(row["period_unit"]), row["period_count"]),
+        status=SubscriptionStatus(row["status"]),
+        zone=row["zone"],
+        payment_system=row["payment_system"],
+        created_at=row["created_at"],
+        period_number=row["period_number"],
+        period=_period(row),
+        anchor_at=row["anchor_at"],
+        payment_method_id=row["payment_method_id"],
+        cancel_at_period_end=row["cancel_at_period_end"],
+        next_charge_at=row["next_charge_at"],
+        remind_at=row["remind_at"],
+        end_at=row["end_at"],
+        open_payment_id=row["open_payment_id"],
+        refunding=row["refunding"],
+        first_failed_at=row["first_failed_at"],
+        failed_tries=row["failed_tries"],
+        balance=Money(row["balance"], row["currency"]),
+        ended_at=row["ended_at"],
+        version=row["version"],
+    )
+
+
+def _payment_to_row(p: Payment) -> dict[str, Any]:
+    return {
+        "user_id": p.user_id,
+        "subscription_id": p.subscription_id,
+        "plan_id": p.plan_id,
+        "kind": p.kind.value,
+        "attempt": p.attempt,
+        "status": p.status.value,
+        "amount": p.amount.minor,
+        "currency": p.amount.currency,
+        "refunded": p.refunded,
+        "refund_reserved": p.refund_reserved,
+        "period_number": p.period_number,
+        "period_start": p.period.start if p.period else None,
+        "period_end": p.period.end if p.period else None,
+        "description": p.description,
+        "pays_with": p.pays_with.value,
+        "by_person": p.by_person,
+        "payment_system": p.payment_system,
+        "return_url": p.return_url,
+        "sealed_token": p.sealed_token,
+        "payment_method_id": p.payment_method_id,
+        "provider_method_id": p.provider_method_id,
+        "provider_payment_id": p.provider_payment_id,
+        "confirmation_url": p.confirmation_url,
+        **_canceled(p.cancellation),
+        "source": p.source,
+        "reference": p.reference,
+        "created_at": p.created_at,
+        "settled_at": p.settled_at,
+        "asks": p.asks,
+        "ask_again_at": p.ask_again_at,
+        "ask_again_by": p.ask_again_by,
+        "last_silence": p.last_silence,
+    }
+
+
+def _payment_from_row(row: Row) -> Payment:
+    return Payment(
+        id=row["id"],
+        user_id=row["user_id"],
+        subscription_id=row["subscription_id"],
+        plan_id=row["plan_id"],
+        kind=PaymentKind(row["kind"]),
+        attempt=row["attempt"],
+        status=PaymentStatus(row["status"]),
+        amount=Money(row["amount"], row["currency"]),
+        period_number=row["period_number"],
+        description=row["description"],
+        pays_with=PaysWith(row["pays_with"]),
+        created_at=row["created_at"],
+        payment_system=row["payment_system"],
+        by_person=row["by_person"],
+        return_url=row["return_url"],
+        sealed_token=row["sealed_token"],
+        payment_method_id=row["payment_method_id"],
+        provider_method_id=row["provider_method_id"],
+        provider_payment_id=row["provider_payment_id"],
+        confirmation_url=row["confirmation_url"],
+        cancellation=_cancellation(row),
+        period=_period(row),
+        refunded=row["refunded"],
+        refund_reserved=row["refund_reserved"],
+        settled_at=row["settled_at"],
+        source=row["source"],
+        reference=row["reference"],
+        asks=row["asks"],
+        ask_again_at=row["ask_again_at"],
+        ask_again_by=row["ask_again_by"],
+        last_silence=row["last_silence"],
+        version=row["version"],
+    )
+
+
+def _refund_to_row(r: Refund) -> dict[str, Any]:
+    return {
+        "payment_id": r.payment_id,
+        "subscription_id": r.subscription_id,
+        "user_id": r.user_id,
+        "amount": r.amount.minor,
+        "currency": r.amount.currency,
+        "status": r.status.value,
+        "origin": r.origin.value,
+        "ends_subscription": r.ends_subscription,
+        "reason": r.reason,
+        "payment_system": r.payment_system,
+        "provider_refund_id": r.provider_refund_id,
+        **_canceled(r.cancellation),
+        "source": r.source,
+        "reference": r.reference,
+        "created_at": r.created_at,
+        "settled_at": r.settled_at,
+        "asks": r.asks,
+        "ask_again_at": r.ask_again_at,
+        "ask_again_by": r.ask_again_by,
+        "last_silence": r.last_silence,
+    }
+
+
+def _refund_from_row(row: Row) -> Refund:
+    return Refund(
+        id=row["id"],
+        payment_id=row["payment_id"],
+        subscription_id=row["subscription_id"],
+        user_id=row["user_id"],
+        amount=Money(row["amount"], row["currency"]),
+        status=RefundStatus(row["status"]),
+        origin=RefundOrigin(row["origin"]),
+        ends_subscription=row["ends_subscription"],
+        created_at=row["created_at"],
+        payment_system=row["payment_system"],
+        reason=row["reason"],
+        provider_refund_id=row["provider_refund_id"],
+        cancellation=_cancellation(row),
+        settled_at=row["settled_at"],
+        source=row["source"],
+        reference=row["reference"],
+        asks=row["asks"],
+        ask_again_at=row["ask_again_at"],
+        ask_again_by=row["ask_again_by"],
+        last_silence=row["last_silence"],
+        version=row["version"],
+    )
+
+
+_METHOD = [
+    *("user_id", "payment_system", "provider_method_id", "kind", "title", "created_at"),
+    *("first6", "last4", "exp_month", "exp_year", "is_default", "removed_at"),
+]
+_REGISTRATION = ["code", "name", "adapter", "enabled", "settings", "archived_at"]
+
+
+def _same_names(names: list[str]) -> Callable[[Any], dict[str, Any]]:
+    return lambda aggregate: {name: getattr(aggregate, name) for name in names}
+
+
+def _canceled(why: Cancellation | None) -> dict[str, Any]:
+    return {"cancel_reason": why.reason if why else None, "cancel_party": why.party if why else None}
+
+
+def _cancellation(row: Row) -> Cancellation | None:
+    return Cancellation(row["cancel_reason"], row["cancel_party"]) if row["cancel_reason"] else None
+
+
+def _period(row: Row) -> Period | None:
+    return Period(row["period_start"], row["period_end"]) if row["period_end"] else None
+
+
+PLANS = AggregateMapping(tables.plans, _plan_to_row, plan_from_row)
+SUBSCRIPTIONS = AggregateMapping(tables.subscriptions, _subscription_to_row, _subscription_from_row)
+PAYMENTS = AggregateMapping(tables.payments, _payment_to_row, _payment_from_row)
+REFUNDS = AggregateMapping(tables.refunds, _refund_to_row, _refund_from_row)
+PAYMENT_METHODS: AggregateMapping[PaymentMethod] = AggregateMapping(
+    tables.payment_methods,
+    _same_names(_METHOD),
+    lambda row: PaymentMethod(id=row["id"], version=row["version"], **{name: row[name] for name in _METHOD}),
+)
+REGISTRATIONS: AggregateMapping[PaymentSystemRegistration] = AggregateMapping(
+    tables.payment_systems,
+    _same_names(_REGISTRATION),
+    lambda row: PaymentSystemRegistration(
+        id=row["id"], version=row["version"], **{name: row[name] for name in _REGISTRATION}
+    ),
+)

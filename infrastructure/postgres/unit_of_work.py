@@ -1,0 +1,198 @@
+"""One transaction of the write side: changes, events, outbox, mails and reply commit together (invariant 8)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.events import Actor, Event
+from domain.letters import owed_letters
+from domain.periods import DEFAULT_ZONE
+from domain.person import Person
+from domain.ports import Clock, NewId
+from domain.rules import Rules
+from infrastructure.postgres import books, tables
+from infrastructure.postgres.cases import PostgresCases
+from infrastructure.postgres.documents import PostgresDocuments
+from infrastructure.postgres.inbox import PostgresInbox
+
+BeforeCommit = Callable[["PostgresUnitOfWork"], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every transaction of a process shares."""
+
+    engine: AsyncEngine
+    clock: Clock
+    new_id: NewId
+    rules: Rules
+    base_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Outbox rows of this transaction, first and last id: what a consistency token is made of."""
+
+    first: int
+    last: int
+
+
+class PostgresUnitOfWork:
+    """Implements domain.ports.UnitOfWork; made by `open_unit_of_work`."""
+
+    def __init__(self, connection: AsyncConnection, around: Surroundings, actor: Actor, request_id: str | None) -> None:
+        now = around.clock.now()
+        self.connection = connection
+        self.plans = books.PlanBook(connection, now)
+        self.subscriptions = books.SubscriptionBook(connection)
+        self.payments = books.PaymentBook(connection)
+        self.refunds = books.RefundBook(connection)
+        self.payment_methods = books.PaymentMethodBook(connection)
+        self.registrations = books.RegistrationBook(connection)
+        self.cases = PostgresCases(connection, around.new_id)
+        self.inbox = PostgresInbox(connection, around.new_id)
+        self.documents = PostgresDocuments(connection, around.base_url, around.rules, now)
+        self.result: object = None
+        self.written: Written | None = None
+        self._around = around
+        self._actor = actor
+        self._request_id = request_id
+        self._events: list[Event] = []
+
+    async def lock_person(self, user_id: UUID) -> None:
+        row = upsert(tables.users).values(id=user_id)
+        await self.connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"id": row.excluded.id}))
+
+    async def remember_person(self, person: Person) -> None:
+        known = {"email": person.email, "name": person.name, "locale": person.locale, "zone": person.zone}
+        said = {name: value for name, value in known.items() if value is not None}
+        if not said:
+            return
+        differs = func.row(*(tables.users.c[name] for name in said)).is_distinct_from(func.row(*said.values()))
+        await self.connection.execute(
+            update(tables.users)
+            .where(tables.users.c.id == person.id, tables.users.c.erased_at.is_(None), differs)
+            .values(**said, refreshed_at=self._around.clock.now())
+        )
+
+    async def zone_of(self, user_id: UUID) -> str:
+        return await books.zone_of(self.connection, user_id) or DEFAULT_ZONE
+
+    def record(self, event: Event) -> None:
+        self._events.append(event)
+
+    def conclude(self, result: object) -> None:
+        self.result = result
+
+    async def flush(self) -> None:
+        """Write everything; called once, before the commit. Methods first and refunds last, as keys point."""
+        await self.plans.flush()
+        await self.registrations.flush()
+        await self.payment_methods.flush()
+        subscriptions = await self.subscriptions.flush()
+        payments = await self.payments.flush()
+        await self.refunds.flush()
+        versions = await self._raise_versions({*(s.user_id for s in subscriptions), *(p.user_id for p in payments)})
+        rows: list[dict[str, object]] = [
+            {"projection": "history", "user_id": p.user_id, "object_id": p.id, "version": p.version} for p in payments
+        ]
+        rows += [
+            {"projection": "access", "user_id": user_id, "object_id": user_id, "version": versions[user_id]}
+            for user_id in sorted({s.user_id for s in subscriptions})
+        ]
+        if rows:
+            ids = (
+                await self.connection.execute(insert(tables.outbox).values(rows).returning(tables.outbox.c.id))
+            ).scalars()
+            found = list(ids)
+            self.written = Written(min(found), max(found))
+        await self._write_events()
+
+    async def _raise_versions(self, user_ids: set[UUID]) -> dict[UUID, int]:
+        if not user_ids:
+            return {}
+        raised = await self.connection.execute(
+            update(tables.users)
+            .where(tables.users.c.id.in_(user_ids))
+            .values(version=tables.users.c.version + 1)
+            .returning(tables.users.c.id, tables.users.c.version)
+        )
+        return {row.id: row.version for row in raised}
+
+    async def _write_events(self) -> None:
+        if not self._events:
+            return
+        new_id = self._around.new_id
+        await self.connection.execute(
+            insert(tables.events).values(
+                [
+                    {
+                        "id": new_id(),
+                        "at": event.at,
+                        "type": event.type.value,
+                        "user_id": event.user_id,
+                        "subscription_id": event.subscription_id,
+                        "payment_id": event.payment_id,
+                        "refund_id": event.refund_id,
+                        "actor_kind": self._actor.kind.value,
+                        "actor_id": self._actor.id,
+                        "request_id": self._request_id,
+                        "data": dict(event.data),
+                    }
+                    for event in self._events
+                ]
+            )
+        )
+        letters = [
+            {
+                "id": new_id(),
+                "user_id": letter.user_id,
+                "events": " ".join(letter.events),
+                "object_id": letter.object_id,
+                "facts": dict(letter.facts),
+                "request_id": self._request_id,
+                "created_at": self._events[0].at,
+            }
+            for letter in owed_letters(self._events)
+        ]
+        if letters:
+            await self.connection.execute(insert(tables.mails).values(letters))
+
+
+@dataclass(slots=True)
+class Transactions:
+    """Opens units of work in the name of one actor, within one request; implements domain.ports.OpenUnitOfWork.
+
+    `before_commit` are run inside each transaction after its flush: an executor keeps replies there.
+    """
+
+    around: Surroundings
+    actor: Actor
+    request_id: str | None = None
+    at_start: list[BeforeCommit] = field(default_factory=list)
+    before_commit: list[BeforeCommit] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[PostgresUnitOfWork]:
+        async with self.around.engine.begin() as connection:
+            uow = PostgresUnitOfWork(connection, self.around, self.actor, self.request_id)
+            for step in self.at_start:
+                await step(uow)
+            yield uow
+            await uow.flush()
+            for step in self.before_commit:
+                await step(uow)
+
+
+async def wall_now(connection: AsyncConnection) -> datetime:
+    """The database's own clock, for leases: one clock for all workers, and never a held one."""
+    now: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
+    return now
