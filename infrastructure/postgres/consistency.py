@@ -1,0 +1,20 @@
+"""The text of `Consistency-Token`: which rows of the outbox a command's transaction wrote."""
+
+from __future__ import annotations
+
+import re
+
+_TOKEN = re.compile(r"([1-9][0-9]{0,17})-([1-9][0-9]{0,17})", re.ASCII)
+
+
+def encode(first: int, last: int) -> str:
+    """First and last outbox id of one transaction → `"1042-1045"`. Opaque to callers."""
+    return f"{first}-{last}"
+
+
+def decode(text: str) -> tuple[int, int] | None:
+    """The two ids, or None where the text is no such token."""
+    match = _TOKEN.fullmatch(text)
+    if match is None or int(match[1]) > int(match[2]):
+        return None
+    return int(match[1]), int(match[2])
