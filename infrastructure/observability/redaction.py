@@ -38,17 +38,25 @@ _UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 _DIGITS = re.compile(
     rf"(?P<uuid>(?<![0-9a-z-]){_UUID}(?![0-9a-z-]))|(?P<digits>\d(?:(?:[ \u00a0+_-]|%20)?\d){{12,}})", re.IGNORECASE
 )
+_MANY_DIGITS = re.compile(r"\d.{0,3}\d.{0,3}\d.{0,3}\d.{0,3}\d.{0,3}\d.{0,3}\d")
+_PLAIN_ID = re.compile(_UUID)
 _SEPARATORS = re.compile(r"%20|[^\d]")
 
-_IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), MASK),
-    (re.compile(r"(://[^\s:/@]*):[^\s/]*@"), rf"\1:{MASK}@"),
-    (re.compile(r"\b(bearer)\s+[a-z0-9._~+/=-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),
-    (re.compile(r"\b(basic)\s+(?=[a-z+/]*[0-9=])[a-z0-9+/=]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*"), MASK),  # JSON in base64: JWTs, payment tokens
-    (re.compile(r"\b(?:live|test)_[A-Za-z0-9_-]{24,}"), MASK),  # YooKassa's secret keys
+# What a text must contain for a pattern to be worth trying, then the pattern: most lines hold none of it.
+_IN_TEXT: tuple[tuple[str, re.Pattern[str], str], ...] = (
+    (
+        "-----BEGIN",
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+        MASK,
+    ),
+    ("@", re.compile(r"(://[^\s:/@]*):[^\s/]*@"), rf"\1:{MASK}@"),
+    ("bearer", re.compile(r"\b(bearer)\s+[a-z0-9._~+/=-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),
+    ("basic", re.compile(r"\b(basic)\s+(?=[a-z+/]*[0-9=])[a-z0-9+/=]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
+    ("eyJ", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*"), MASK),  # JSON in base64: JWTs, payment tokens
+    ("_", re.compile(r"\b(?:live|test)_[A-Za-z0-9_-]{24,}"), MASK),  # YooKassa's secret keys
     # cvc=123, "cvc": "123", cvc='123', \"cvc\":\"123\", X-Api-Key: abc
     (
+        ":=",
         re.compile(
             rf"""(?<![a-z])({_NAMES_IN_TEXT})(\\*["']?\s*[:=]\s*)(?:{_QUOTED}|(?:basic\s+|bearer\s+)?[^\s,;&)}}\]]+)""",
             re.IGNORECASE,
@@ -57,36 +65,39 @@ _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     # `key` and its like only where they are plainly names: quoted, or followed at once by `=`.
     (
+        ":=",
         re.compile(
             rf"""(?<![a-z])({_ORDINARY_IN_TEXT})(\\*["']\s*[:=]\s*|=)(?:{_QUOTED}|[^\s,;&)}}\]]+)""", re.IGNORECASE
         ),
         rf"\1\2{MASK}",
     ),
-    (re.compile(r"[^\s@<>\"'(),:;=]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE), "[address]"),
+    ("@", re.compile(r"[^\s@<>\"'(),:;=]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE), "[address]"),
 )
 
 
 def redact_text(text: str) -> str:
     """The text without secrets; cut where it is very long."""
     shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "… (cut)"
-    for pattern, put in _IN_TEXT:
-        shown = pattern.sub(put, shown)
-    return _DIGITS.sub(_without_card, shown)
+    if _PLAIN_ID.fullmatch(shown):
+        return shown
+    lowered = shown.lower()
+    for sign, pattern, put in _IN_TEXT:
+        if (":" in shown or "=" in shown) if sign == ":=" else sign.lower() in lowered:
+            shown = pattern.sub(put, shown)
+    return _DIGITS.sub(_without_card, shown) if _MANY_DIGITS.search(shown) else shown
 
 
 def redact(value: Any, *, known: Iterable[str] = (), depth: int = 0) -> Any:
     """The same value out of plain JSON types, without secrets. Never raises; `known` are secrets masked literally."""
-    if value is None or isinstance(value, bool | float):
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 10**12):
         return value
-    if isinstance(value, int):
-        return value if abs(value) < 10**12 else redact_text(str(value))
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value)} bytes>"
-    if depth < _DEEPEST:
+    if depth < _DEEPEST and not isinstance(value, str):
         if isinstance(value, Mapping):
             return {
-                _literally(redact_text(str(name)), known): MASK
-                if is_secret_name(str(name)) and inner is not None
+                _name(str(name), known): MASK
+                if inner is not None and is_secret_name(str(name))
                 else redact(inner, known=known, depth=depth + 1)
                 for name, inner in value.items()
             }
@@ -97,7 +108,12 @@ def redact(value: Any, *, known: Iterable[str] = (), depth: int = 0) -> Any:
 
 def is_secret_name(name: str) -> bool:
     """Whether a field of that name holds a secret, however it is spelt: `Api-Key`, `api_key`, `apiKey`."""
-    return re.sub(r"[^a-z0-9]", "", name.lower()) in _SECRET_NAMES
+    spelt = name.lower()
+    return (spelt if spelt.isalnum() else re.sub(r"[^a-z0-9]", "", spelt)) in _SECRET_NAMES
+
+
+def _name(name: str, known: Iterable[str]) -> str:
+    return name if name.isascii() and name.isidentifier() and len(name) < 13 else redact_text(_literally(name, known))
 
 
 def _as_text(value: Any) -> str:
