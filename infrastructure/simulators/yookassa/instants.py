@@ -11,6 +11,10 @@ DAY = 24 * HOUR
 _2000_AT_NOON = 946_728_000  # where YooKassa's identifiers begin to count seconds
 
 
+class ClockAwayError(Exception):
+    """The service's clock cannot be read at the moment."""
+
+
 def to_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 

@@ -9,13 +9,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any
 
 import aiohttp
 
 from infrastructure.simulators.yookassa.faults import Faults
-from infrastructure.simulators.yookassa.instants import DAY
+from infrastructure.simulators.yookassa.instants import DAY, ClockAwayError
 from infrastructure.simulators.yookassa.objects import render
 from infrastructure.simulators.yookassa.records import Notification, Record
 from infrastructure.simulators.yookassa.store import Store
@@ -25,9 +25,9 @@ _LAST_INTERVAL_S = 600.0
 _GIVE_UP_MS = DAY
 _ANSWER_TIMEOUT_S = 10.0
 _AT_ONCE = 16
-_DUE = (
-    "status = 'pending' AND (not_before_ms IS NULL OR not_before_ms <= ?) AND (next_try <= ? OR ?) ORDER BY seq LIMIT ?"
-)
+_FRESH = 10_000
+_FLUSH_S = 20.0
+_DUE = "status = 'pending' AND (not_before_ms IS NULL OR not_before_ms <= ?) AND next_try <= ? ORDER BY seq LIMIT ?"
 
 
 class Notifier:
@@ -41,6 +41,8 @@ class Notifier:
         self._shop_id = shop_id
         self.notify_url = notify_url
         self._now_ms = now_ms
+        self._fresh: dict[int, Notification] = {}  # written a moment ago: no need to read them again
+        store.after_rollback = self._fresh.clear  # they lie in the books all the same, bar those of the rollback
         self._inflight: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
@@ -69,6 +71,8 @@ class Notifier:
 
     def write(self, note: Notification) -> None:
         self._store.put_notification(note)
+        if note.status == "pending" and note.not_before_ms is None and len(self._fresh) < _FRESH:
+            self._fresh[note.seq] = copy(note)
 
     # --- delivering ----------------------------------------------------------------------------
     def wake(self) -> None:
@@ -76,13 +80,27 @@ class Notifier:
         self._wake.set()
 
     async def run(self, beat: Callable[[], Awaitable[None]], interval_s: float = 0.5) -> None:
-        """Deliver until cancelled; `beat` is called before each look, at least every `interval_s`."""
+        """Deliver until cancelled; `beat` is called and the books are looked through every `interval_s`."""
+        look_at = 0.0
+        loop = asyncio.get_running_loop()
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), interval_s)
+            # No asyncio.wait_for: where the event and a cancellation meet, it would swallow the latter.
+            alarm = loop.call_later(max(0.0, look_at - time.monotonic()), self._wake.set)
+            await self._wake.wait()
+            alarm.cancel()
             self._wake.clear()
-            await beat()
-            self._start(await self._now_ms(), everything=False)
+            self._start_fresh()
+            if time.monotonic() >= look_at:
+                with suppress(ClockAwayError):  # the next look will do
+                    await beat()
+                    self._start_due(await self._now_ms())
+                look_at = time.monotonic() + interval_s
+
+    def _start_fresh(self) -> None:
+        if self._faults.outage is not None:
+            return
+        while self._fresh and len(self._inflight) < _AT_ONCE:
+            self._launch(next(iter(self._fresh.values())))
 
     async def flush(self) -> None:
         """Try everything that is undelivered once, now, and wait for the answers."""
@@ -92,15 +110,21 @@ class Notifier:
             for note in self._store.notifications("status = 'held'"):
                 note.status = "pending"
                 self._store.put_notification(note)
-        tried: set[int] = set()
-        while True:
-            now_ms = await self._now_ms()
-            tried |= set(self._inflight)
-            started = self._start(now_ms, everything=True, but_not=tried)
-            tried |= started
-            if not self._inflight:
-                return
-            await asyncio.wait(list(self._inflight.values()))
+        give_up_at = time.monotonic() + _FLUSH_S
+        tried = set(self._inflight)
+        while todo := [seq for seq in self._store.due_notifications(await self._now_ms()) if seq not in tried]:
+            tried.update(todo)
+            for seq in todo:
+                while len(self._inflight) >= _AT_ONCE:
+                    await asyncio.wait(self._inflight.values(), return_when=asyncio.FIRST_COMPLETED)
+                if time.monotonic() > give_up_at:
+                    return  # the shop hangs; the rest is tried later, as it would be anyway
+                for note in self._store.notifications("seq = ? AND status = 'pending'", seq):
+                    self._launch(note)
+            if self._inflight:
+                await asyncio.wait(self._inflight.values())
+        if self._inflight:
+            await asyncio.wait(self._inflight.values())
 
     async def deliver(self, object_id: str) -> None:
         """Send what is pending about one object and wait for the answers."""
@@ -113,32 +137,26 @@ class Notifier:
             await asyncio.wait(tasks)
 
     async def close(self) -> None:
-        for task in self._inflight.values():
+        unfinished = list(self._inflight.values())
+        for task in unfinished:
             task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
 
     def _of(self, object_id: str) -> list[Notification]:
         return self._store.notifications("object_id = ? AND status = 'pending'", object_id)
 
-    def _start(self, now_ms: int, *, everything: bool, but_not: set[int] | None = None) -> set[int]:
-        """Send what is due; with `everything`, what waits for its next try as well."""
+    def _start_due(self, now_ms: int) -> None:
+        """Send what is due, as far as there is room."""
         if self.notify_url is None or self._faults.outage is not None:
-            return set()
-        room = _AT_ONCE - len(self._inflight)
-        if room <= 0:
-            return set()
-        limit = room + len(self._inflight) + (len(but_not) if but_not else 0)
-        started: set[int] = set()
-        for note in self._store.notifications(_DUE, now_ms, time.time(), everything, limit):
-            if len(started) >= room:
-                break
-            if note.seq not in self._inflight and note.seq not in (but_not or ()):
+            return
+        for note in self._store.notifications(_DUE, now_ms, time.time(), 2 * _AT_ONCE):
+            if len(self._inflight) < _AT_ONCE:
                 self._launch(note)
-                started.add(note.seq)
-        return started
 
     def _launch(self, note: Notification) -> None:
+        self._fresh.pop(note.seq, None)
         if note.seq not in self._inflight:
             task = asyncio.get_running_loop().create_task(self._send(note))
             self._inflight[note.seq] = task
@@ -152,7 +170,10 @@ class Notifier:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ANSWER_TIMEOUT_S))
         answer = await self._post(self._session, note.body)
-        now_ms = await self._now_ms()
+        try:
+            now_ms = await self._now_ms()
+        except ClockAwayError:
+            now_ms = note.created_ms
         note.tries += 1
         note.last_answer = answer
         if answer == "200":
@@ -168,8 +189,11 @@ class Notifier:
                 self._release_held(note.seq)
 
     def _release_held(self, delivered: int) -> None:
-        """Those that were held back so that a later one overtakes them."""
-        for note in self._store.notifications("status = 'held' AND seq < ?", delivered):
+        """Those that were held back so that a later one overtakes them.
+
+        The plus sign keeps SQLite off the primary key, which holds everything ever told.
+        """
+        for note in self._store.notifications("status = 'held' AND +seq < ?", delivered):
             note.status = "pending"
             self._store.put_notification(note)
 

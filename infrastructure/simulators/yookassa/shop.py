@@ -6,11 +6,13 @@ import asyncio
 from base64 import b64encode
 from datetime import UTC, datetime
 
+import psycopg
+
 from domain.ports import Clock
 from infrastructure.clock import HeldClock
 from infrastructure.simulators.yookassa.books import Books
 from infrastructure.simulators.yookassa.faults import Faults
-from infrastructure.simulators.yookassa.instants import to_ms
+from infrastructure.simulators.yookassa.instants import ClockAwayError, to_ms
 from infrastructure.simulators.yookassa.notifications import Notifier
 from infrastructure.simulators.yookassa.refunds import Refunds
 from infrastructure.simulators.yookassa.store import Store
@@ -31,9 +33,15 @@ class Shop:
         self.refunds = Refunds(store, self.notifier.announce)
 
     async def now_ms(self) -> int:
-        """The service's present. The held clock asks Postgres and may have to wait for it: not on this loop."""
+        """The service's present; raises ClockAwayError.
+
+        The held clock asks Postgres and may have to wait for it: not on this loop.
+        """
         if isinstance(self.clock, HeldClock):
-            return to_ms(await asyncio.to_thread(self.clock.now))
+            try:
+                return to_ms(await asyncio.to_thread(self.clock.now))
+            except (psycopg.Error, LookupError) as error:
+                raise ClockAwayError from error
         return to_ms(self.clock.now())
 
     def settle_due(self, now_ms: int) -> int:

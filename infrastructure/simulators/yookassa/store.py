@@ -42,7 +42,9 @@ CREATE TABLE IF NOT EXISTS notifications (
     seq INTEGER PRIMARY KEY, status TEXT NOT NULL, next_try REAL NOT NULL, not_before_ms INTEGER,
     object_id TEXT NOT NULL, doc TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS notifications_open ON notifications (next_try) WHERE status IN ('pending', 'held');
+CREATE INDEX IF NOT EXISTS notifications_pending ON notifications (seq) WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS notifications_held ON notifications (seq) WHERE status = 'held';
+CREATE INDEX IF NOT EXISTS notifications_object ON notifications (object_id);
 """
 
 R = TypeVar("R", Payment, Refund, Method)
@@ -92,6 +94,7 @@ class Store:
         self.refunds = Shelf(self._connection, "refunds", Refund)
         self.methods = Shelf(self._connection, "methods", Method)
         self._depth = 0
+        self.after_rollback: Callable[[], None] = lambda: None
 
     @contextmanager
     def change(self) -> Iterator[None]:
@@ -105,6 +108,7 @@ class Store:
             yield
         except BaseException:
             self._connection.execute("ROLLBACK")
+            self.after_rollback()
             raise
         else:
             self._connection.execute("COMMIT")
@@ -197,12 +201,12 @@ class Store:
         rows = self._connection.execute(query, values).fetchall()
         return [Notification(seq=row[0], **json.loads(row[1])) for row in rows]
 
-    def next_wall_try(self) -> float | None:
-        row = self._connection.execute(
-            "SELECT min(next_try) FROM notifications WHERE status = 'pending' AND not_before_ms IS NULL"
-        ).fetchone()
-        found: float | None = row[0]
-        return found
+    def due_notifications(self, now_ms: int) -> list[int]:
+        """Numbers of all that are undelivered and not late on purpose."""
+        query = (
+            "SELECT seq FROM notifications WHERE status = 'pending' AND (not_before_ms IS NULL OR not_before_ms <= ?)"
+        )
+        return [row[0] for row in self._connection.execute(f"{query} ORDER BY seq", (now_ms,))]
 
     def next_held_back_ms(self) -> int | None:
         """When, by the service's clock, the first notification that is late on purpose goes out."""
