@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from infrastructure.simulators.yookassa import answers, requests
-from infrastructure.simulators.yookassa.faults import Effects
+from infrastructure.simulators.yookassa.faults import Fault
 from infrastructure.simulators.yookassa.instants import DAY
 from infrastructure.simulators.yookassa.lists import page
 from infrastructure.simulators.yookassa.objects import render
@@ -27,7 +27,7 @@ _LONGEST_KEY = 64
 _LONGEST_BODY = 1_000_000
 
 Read = Callable[[Request, int], dict[str, Any]]
-Work = Callable[[dict[str, Any], str, int, Effects], Record]
+Work = Callable[[dict[str, Any], str, int, Fault | None], Record]
 
 
 class Api:
@@ -66,8 +66,8 @@ class Api:
                 self._authorize(request)
                 key = _key(request)
                 body = await _body(request)
-                now_ms = await shop.now_ms()
-                effects = shop.faults.meet(operation, *self._our_ids(request, body))
+                our_ids = self._our_ids(request, body)
+                effects = shop.faults.meet(operation, *our_ids)
             except Problem as refusal:
                 return answers.problem(refusal)
             await slow_down(effects)
@@ -75,9 +75,14 @@ class Api:
             if fault is not None and (fault.when == "before" or fault.kind == "too_many_requests"):
                 return answers.spoiled(fault, None)
             record: Record | None = None
+            now_ms = await shop.now_ms()
             try:
                 shop.settle_due(now_ms)
-                record = self._once(operation, key, _fingerprint(request, body), body, now_ms, effects, work(request))
+
+                def do() -> Record:
+                    return work(request)(body, key, now_ms, shop.faults.decide(operation, *our_ids))
+
+                record = self._once(operation, key, _fingerprint(request, body), now_ms, do)
                 whole = answers.answer(render(record, shop.shop_id, base_url(request)))
             except Problem as refusal:
                 self._store.count_call(operation, "refused")
@@ -119,16 +124,7 @@ class Api:
         if not compare_digest(given, self._shop.authorization):
             raise unauthorized()
 
-    def _once(
-        self,
-        operation: str,
-        key: str,
-        fingerprint: str,
-        body: dict[str, Any],
-        now_ms: int,
-        effects: Effects,
-        work: Work,
-    ) -> Record:
+    def _once(self, operation: str, key: str, fingerprint: str, now_ms: int, do: Callable[[], Record]) -> Record:
         """Run the work unless this key has done it within the last 24 hours."""
         with self._store.change():
             known = self._store.key(key, now_ms - _KEY_LIFETIME_MS)
@@ -140,7 +136,7 @@ class Api:
                     raise not_found("id", "The object of this idempotence key doesn't exist")
                 self._store.count_call(operation, "replayed")
                 return record
-            record = work(body, key, now_ms, effects)
+            record = do()
             self._store.put_key(key, fingerprint, now_ms, record.id)
             self._store.count_call(operation, "executed")
             return record
@@ -159,16 +155,16 @@ class Api:
         return (record.our_id if record else None,)
 
     # --- changes -------------------------------------------------------------------------------
-    def _create_payment(self, body: dict[str, Any], key: str, now_ms: int, effects: Effects) -> Record:
+    def _create_payment(self, body: dict[str, Any], key: str, now_ms: int, fault: Fault | None) -> Record:
         asked = requests.read_create_payment(body, pci=self._shop.pci)
-        return self._shop.books.create_payment(asked, key, now_ms, effects)
+        return self._shop.books.create_payment(asked, key, now_ms, fault)
 
-    def _create_refund(self, body: dict[str, Any], key: str, now_ms: int, effects: Effects) -> Record:
-        return self._shop.refunds.create(requests.read_create_refund(body), key, now_ms, effects)
+    def _create_refund(self, body: dict[str, Any], key: str, now_ms: int, fault: Fault | None) -> Record:
+        return self._shop.refunds.create(requests.read_create_refund(body), key, now_ms, fault)
 
-    def _create_method(self, body: dict[str, Any], key: str, now_ms: int, effects: Effects) -> Record:
+    def _create_method(self, body: dict[str, Any], key: str, now_ms: int, fault: Fault | None) -> Record:
         asked = requests.read_create_method(body, pci=self._shop.pci)
-        return self._shop.books.create_method(asked, key, now_ms, effects)
+        return self._shop.books.create_method(asked, key, now_ms, fault)
 
     def _capture(self, request: Request) -> Work:
         return lambda body, _, now_ms, __: self._shop.books.capture(self._payment(request), body, now_ms)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from domain.money import Money
 from infrastructure.simulators.yookassa.cards import BadCardError, Card, Decline, expired, party_of, read_card
-from infrastructure.simulators.yookassa.faults import NOTHING, Effects
+from infrastructure.simulators.yookassa.faults import Fault
 from infrastructure.simulators.yookassa.instants import DAY, HOUR, year_month
 from infrastructure.simulators.yookassa.problems import invalid
 from infrastructure.simulators.yookassa.records import Method, Payment, Record
@@ -37,7 +37,7 @@ class Books:
         self._announce = announce
 
     # --- payments ------------------------------------------------------------------------------
-    def create_payment(self, asked: CreatePayment, key: str, now_ms: int, effects: Effects = NOTHING) -> Payment:
+    def create_payment(self, asked: CreatePayment, key: str, now_ms: int, fault: Fault | None = None) -> Payment:
         card, method = self._instrument(asked, now_ms)
         payment_id, seq = self.store.new_id(now_ms)
         payment = Payment(
@@ -60,7 +60,6 @@ class Books:
         )
         if asked.token is not None:
             self.store.use_token(asked.token, payment_id)
-        fault = effects.business
         if fault is not None and fault.kind == "decline":
             return self._cancel(payment, fault.decline, now_ms)
         if card is None:
@@ -165,7 +164,7 @@ class Books:
             self._keep(record)
 
     # --- saved methods -------------------------------------------------------------------------
-    def create_method(self, asked: CreateMethod, key: str, now_ms: int, effects: Effects = NOTHING) -> Method:
+    def create_method(self, asked: CreateMethod, key: str, now_ms: int, fault: Fault | None = None) -> Method:
         method_id, seq = self.store.new_id(now_ms)
         method = Method(
             id=method_id,
@@ -178,7 +177,7 @@ class Books:
             bound=True,
             key=key,
         )
-        if effects.business is not None and effects.business.kind == "decline":
+        if fault is not None and fault.kind == "decline":
             method.status, method.due_ms = "inactive", None
         self.store.methods.put(method)
         return method

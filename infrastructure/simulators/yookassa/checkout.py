@@ -54,6 +54,8 @@ class Checkout:
                 if self._shop.faults.outage.mode != "unavailable":
                     return answers.outage(self._shop.faults.outage)
                 return self._message(request, "away", 503)
+            if request.method == "POST":
+                await request.form()  # kept by the request: from here on nothing waits, so nobody comes between
             now_ms = await self._shop.now_ms()
             self._shop.settle_due(now_ms)
             store = self._shop.store

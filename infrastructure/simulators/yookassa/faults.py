@@ -116,7 +116,6 @@ class Effects:
     """What one call meets; None: nothing of that sort."""
 
     transport: Fault | None = None
-    business: Fault | None = None
     slow: Fault | None = None
     notify_first: Fault | None = None
     outage: Fault | None = None
@@ -157,10 +156,19 @@ class Faults:
             return Effects(outage=self.outage)
         found: dict[str, Fault] = {}
         for fault in list(self._faults):
-            slot = _slot(fault.kind)
-            if slot not in found and self._fits(fault, operation, our_ids) and self._use(fault):
+            slot = "transport" if fault.kind in TRANSPORT else fault.kind
+            if fault.kind in BUSINESS or slot in found:
+                continue
+            if self._fits(fault, operation, our_ids) and self._use(fault):
                 found[slot] = fault
         return Effects(**found)
+
+    def decide(self, operation: str, *our_ids: str | None) -> Fault | None:
+        """What the payment system decides otherwise, for a call that it really carries out."""
+        for fault in list(self._faults):
+            if fault.kind in BUSINESS and self._fits(fault, operation, our_ids) and self._use(fault):
+                return fault
+        return None
 
     def meet_notification(self, our_id: str | None) -> Fault | None:
         for fault in list(self._faults):
@@ -191,9 +199,3 @@ def _doc(fault: Fault) -> dict[str, Any]:
     doc = asdict(fault)
     del doc["id"]
     return doc
-
-
-def _slot(kind: str) -> str:
-    if kind in TRANSPORT:
-        return "transport"
-    return "business" if kind in BUSINESS else kind

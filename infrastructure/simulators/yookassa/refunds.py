@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infrastructure.simulators.yookassa.books import Announce
 from infrastructure.simulators.yookassa.cards import Decline
-from infrastructure.simulators.yookassa.faults import NOTHING, Effects
+from infrastructure.simulators.yookassa.faults import Fault
 from infrastructure.simulators.yookassa.instants import DAY
 from infrastructure.simulators.yookassa.problems import invalid
 from infrastructure.simulators.yookassa.records import Payment, Refund
@@ -20,7 +20,7 @@ class Refunds:
         self.store = store
         self._announce = announce
 
-    def create(self, asked: CreateRefund, key: str | None, now_ms: int, effects: Effects = NOTHING) -> Refund:
+    def create(self, asked: CreateRefund, key: str | None, now_ms: int, fault: Fault | None = None) -> Refund:
         payment = self.store.payments.get(asked.payment_id)
         if payment is None:
             raise invalid("payment_id", "Payment doesn't exist or is not available to the shop")
@@ -38,7 +38,6 @@ class Refunds:
             metadata=asked.metadata,
             key=key,
         )
-        fault = effects.business
         if fault is not None and fault.kind == "refund_pending":
             refund.due_ms = now_ms + round(fault.seconds * 1000) if fault.seconds else None
             self.store.refunds.put(refund)

@@ -144,6 +144,17 @@ async def test_a_decline_can_be_forced(shop: Shop) -> None:
     assert (await shop.control.ledger()).payments[-1]["cancellation"]["party"] == "yoo_money"
 
 
+async def test_a_decline_is_not_used_up_by_a_call_that_was_not_carried_out(shop: Shop) -> None:
+    method = await shop.saved_method()
+    body = charge(payment_method_id=method)
+    ok(await shop.post("/payments", body, "before"))
+    await shop.control.fault("create_payment", "decline", reason="insufficient_funds")
+    await shop.control.fault("create_payment", "error_500", when="before")
+    assert (await shop.post("/payments", body, "key")).status_code == 500
+    assert ok(await shop.post("/payments", body, "before"))["status"] == "succeeded"  # a replay
+    assert ok(await shop.post("/payments", body, "key"))["cancellation_details"]["reason"] == "insufficient_funds"
+
+
 @pytest.mark.parametrize("mode", ["hang", "refuse", "unavailable"])
 async def test_the_whole_system_can_be_away(shop: Shop, mode: str) -> None:
     await shop.control.outage(mode)

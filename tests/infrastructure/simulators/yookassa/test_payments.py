@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from infrastructure.simulators.yookassa import cards
@@ -67,6 +69,21 @@ async def test_a_token_of_a_card_with_a_bank_step_waits_for_it(shop: Shop) -> No
     await shop.control.pay(bad["id"], WITH_BANK_STEP, code_right=False)
     assert (await shop.payment(good["id"]))["status"] == "succeeded"
     assert (await shop.payment(bad["id"]))["cancellation_details"]["reason"] == "3d_secure_failed"
+
+
+async def test_a_card_that_arrives_after_the_person_left_charges_nothing(shop: Shop) -> None:
+    payment = await shop.pay()
+    form = b"number=4111111111111111&expiry=12%2F40&csc=123"
+    address = httpx.URL(shop.simulator.url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    head = f"POST /checkout/{payment['id']} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(form)}\r\n"
+    writer.write(head.encode() + b"Content-Type: application/x-www-form-urlencoded\r\n\r\n" + form[:-1])
+    await writer.drain()
+    assert (await shop.control.leave(payment["id"]))["status"] == "canceled"
+    writer.write(form[-1:])
+    assert b" 303 " in await reader.readline()
+    writer.close()
+    assert (await shop.payment(payment["id"]))["status"] == "canceled"
 
 
 async def test_an_unconfirmed_payment_is_canceled_after_an_hour(shop: Shop, clock: HandClock) -> None:
