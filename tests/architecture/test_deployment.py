@@ -1,0 +1,130 @@
+"""The image and the compose file, as far as they can be judged without an engine."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+import settings
+from tests.architecture.checkout import CHECKOUT
+
+OURS = ("migrate", "api", "worker", "projector")
+COMPOSE_TEXT = (CHECKOUT / "docker-compose.yml").read_text("utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
+SERVICES: dict[str, Any] = COMPOSE["services"]
+DOCKERFILE = (CHECKOUT / "Dockerfile").read_text("utf-8")
+EXAMPLE = (CHECKOUT / "docs" / "production.env.example").read_text("utf-8")
+VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
+KNOWN = {f"BILLING_{name.upper()}" for name in settings.Settings.model_fields} | {"BILLING_READY_FILE"}
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_every_variable_that_is_set_is_a_setting(service: str) -> None:
+    assert set(SERVICES[service]["environment"]) <= KNOWN
+
+
+def test_the_image_and_the_operators_page_name_no_setting_that_is_none() -> None:
+    page = (CHECKOUT / "docs" / "operations.md").read_text("utf-8")
+    named = set(re.findall(r"\bBILLING_[A-Z_]*[A-Z]\b", DOCKERFILE + page + EXAMPLE))
+    assert named - KNOWN <= {"BILLING_VERSION", "BILLING_POSTGRES_BIN"}
+
+
+def test_the_operators_page_describes_every_setting() -> None:
+    page = (CHECKOUT / "docs" / "operations.md").read_text("utf-8")
+    assert [name for name in sorted(KNOWN) if f"`{name.removeprefix('BILLING_')}`" not in page] == []
+
+
+def test_nothing_secret_has_a_default() -> None:
+    secret = re.compile("PASSWORD|SECRET|KEYS|SMTP")
+    for match in VARIABLE.finditer(COMPOSE_TEXT):
+        if secret.search(match["name"]):
+            assert match["kind"] == "?", match[0]
+        assert match["kind"], f"{match[0]}: unset, it would be empty"
+    assert "://elastic:elastic" not in COMPOSE_TEXT
+
+
+def test_the_example_asks_for_all_that_is_needed_and_gives_nothing_away() -> None:
+    lines = dict(line.split("=", 1) for line in EXAMPLE.splitlines() if line and not line.startswith("#"))
+    needed = {match["name"] for match in VARIABLE.finditer(COMPOSE_TEXT) if match["kind"] == "?"}
+    assert needed <= set(lines)
+    assert set(lines.values()) == {""}
+
+
+def test_filled_in_it_starts_as_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "BILLING_PUBLIC_URL": "https://billing.example.org",
+        "BILLING_YOOKASSA_API_URL": "https://api.example.org/v3",
+        "BILLING_AUTH_JWKS_URL": "https://auth.example.org/jwks",
+        "BILLING_SMTP_URL": "smtp://mail.example.org:587",
+        "BILLING_CARD_KEYS": "k1:" + base64.b64encode(bytes(32)).decode(),
+        "BILLING_LOG_LEVEL": "INFO",
+        "BILLING_AUTH_API_URL": "",
+    }
+    for name, value in SERVICES["api"]["environment"].items():
+        monkeypatch.setenv(name, VARIABLE.sub(lambda match: given.get(match["name"], "x" * 12), value))
+    loaded = settings.load()
+    assert loaded.production
+    assert loaded.database_url == "postgresql://billing:xxxxxxxxxxxx@postgres:5432/billing"
+    assert loaded.yookassa_check_sender
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_every_service_is_watched_restarted_and_bounded(service: str) -> None:
+    described = SERVICES[service]
+    limits = described["deploy"]["resources"]["limits"]
+    assert {"cpus", "memory"} <= set(limits)
+    assert described["restart"].startswith("on-failure" if service == "migrate" else "unless-stopped")
+    assert "healthcheck" in described or service == "api"  # whose check is the image's own
+    assert described["logging"]["options"]["max-size"]
+    assert ":" in described["image"]
+
+
+def test_nothing_starts_before_what_it_cannot_do_without() -> None:
+    for service in ("api", "worker", "projector"):
+        after = SERVICES[service]["depends_on"]
+        assert after["migrate"] == {"condition": "service_completed_successfully"}
+        for name, how in after.items():
+            if name != "migrate":
+                assert how == {"condition": "service_healthy"}
+                assert "healthcheck" in SERVICES[name]
+
+
+def test_only_the_http_side_is_reachable_and_from_this_machine_alone() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published == {"api": ["127.0.0.1:8000:8000"]}
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_our_processes_may_do_little(service: str) -> None:
+    described = SERVICES[service]
+    assert described["read_only"]
+    assert described["cap_drop"] == ["ALL"]
+    assert described["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_volumes_that_are_mounted_are_declared() -> None:
+    mounted = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    assert mounted == set(COMPOSE["volumes"])
+
+
+def test_the_image_holds_locked_packages_and_runs_as_nobody_special() -> None:
+    stages = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert len(stages) == 2
+    assert all(re.search(r":\d", stage) for stage in stages)
+    last = DOCKERFILE.rsplit("\nFROM ", 1)[1]
+    assert "--require-hashes --no-deps --only-binary=:all: --no-binary=yookassa -r requirements.prod.lock" in DOCKERFILE
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", last, re.MULTILINE)
+    assert last.index("\nUSER ") > last.rindex("\nCOPY ")
+    assert "\nHEALTHCHECK " in last
+    assert not re.search(r"(?i)(password|secret|key)\S*=", DOCKERFILE)
+
+
+def test_the_image_gets_all_the_code_and_nothing_else() -> None:
+    let_in = set(re.findall(r"^!(\S+?)/?$", (CHECKOUT / ".dockerignore").read_text("utf-8"), re.MULTILINE))
+    packages = {"admin", "alembic", "commands", "domain", "infrastructure", "jobs", "queries"}
+    modules = {"bootstrap.py", "cli.py", "main.py", "settings.py"}
+    assert let_in == packages | modules | {"alembic.ini", "pyproject.toml", "requirements.prod.lock"}
