@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -33,6 +33,15 @@ class ActiveSubscription:
     plan_code: str
     status: str
     ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a user may watch, at a version of the user; `subscriptions` may hold some that have ended since."""
+
+    user_id: UUID
+    version: int
+    subscriptions: Sequence[ActiveSubscription]
 
 
 def with_access(subscriptions: Iterable[PaidSubscription], rules: Rules) -> list[ActiveSubscription]:

@@ -233,6 +233,28 @@ def payment_method_document(row: Row) -> Document:
     }
 
 
+def payment_system_document(row: Row) -> Document:
+    """A payment system of the registry, from a row of `payment_systems`; its settings are never read."""
+    return {
+        "code": row["code"],
+        "name": row["name"],
+        "adapter": row["adapter"],
+        "enabled": row["enabled"] and row["archived_at"] is None,
+    }
+
+
+def event_document(row: Row) -> Document:
+    """api.md `event`, from a row of `events`."""
+    return {
+        "id": str(row["id"]),
+        "type": row["type"],
+        "at": moment(row["at"]),
+        "actor": {"kind": row["actor_kind"], "id": row["actor_id"]},
+        "subscription_id": str(row["subscription_id"]),
+        "data": row["data"],
+    }
+
+
 def payment_url(base_url: str, payment_id: UUID) -> str:
     return f"{base_url}/v1/payments/{payment_id}"
 

@@ -1,0 +1,1 @@
+"""What both sides share of HTTP: who calls, limits on what is sent, and how trouble is told."""

@@ -1,0 +1,173 @@
+"""Routes that ask who calls before they look at anything else (api.md, Order of checks).
+
+A route's class says who may call: `APIRouter(route_class=UserRoute)`. Dependencies would be too late, since FastAPI
+judges parameters and body together with them. What happens inside a route ends as a problem here, in one place.
+
+The token's verifier is the application's: `app.state.token_verifier = TokenVerifier(…)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Annotated, Any, ClassVar, cast
+
+import structlog
+from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from domain.errors import RuleBroken
+from infrastructure.auth.caller import Caller
+from infrastructure.auth.errors import InvalidToken, KeysUnavailable
+from infrastructure.auth.tokens import TokenVerifier
+from infrastructure.http.input import check_body, check_query, read_consistency_token
+from infrastructure.http.problems import Problem, from_broken_rule, from_validation, unavailable
+from infrastructure.postgres.outage import is_outage
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Shortcut = Callable[[Request, Caller], Awaitable[Response | None]]
+
+
+class PublicRoute(APIRoute):
+    """Anybody may call; no token is looked at."""
+
+    shortcuts: ClassVar[dict[Callable[..., Any], Shortcut]] = {}
+
+    async def admit(self, request: Request) -> None:
+        """Raises Problem where the caller may not call."""
+
+    def get_route_handler(self) -> Handler:
+        handle = super().get_route_handler()
+        needs = list(_all_of(self.dependant))
+        names = frozenset(field.alias for one in needs for field in one.query_params)
+        has_body = any(one.body_params for one in needs)
+        shortcut = self.shortcuts.get(self.endpoint)
+
+        async def answer(request: Request) -> Response:
+            await self.admit(request)
+            request.state.written = read_consistency_token(request)
+            if shortcut is not None and not request.scope["query_string"]:
+                found = await shortcut(request, request.state.caller)
+                if found is not None:
+                    return found
+            check_query(request, names)
+            await self.check_key(request)
+            if has_body:
+                await check_body(request)
+            return await handle(request)
+
+        return told(answer)
+
+    async def check_key(self, request: Request) -> None:
+        """For the write side: judge `Idempotency-Key` here, after the token and before the body."""
+
+
+class _TokenRoute(PublicRoute):
+    async def admit(self, request: Request) -> None:
+        caller = await _caller(request)
+        request.state.caller = caller
+        self.permit(caller)
+
+    def permit(self, caller: Caller) -> None:
+        """Raises Problem for who may not call."""
+
+
+class UserRoute(_TokenRoute):
+    """A person with a token."""
+
+    def permit(self, caller: Caller) -> None:
+        if caller.user_id is None:
+            raise Problem("forbidden", "This is for persons; the token is a service's.")
+
+
+class AnyCallerRoute(_TokenRoute):
+    """A person or a service: the object decides whom it is shown to."""
+
+
+class InternalRoute(_TokenRoute):
+    """Scope `billing:internal`."""
+
+    def permit(self, caller: Caller) -> None:
+        if not caller.internal:
+            raise Problem("forbidden", "This needs the scope billing:internal.")
+
+
+class AdminRoute(_TokenRoute):
+    """Scope `billing:admin`."""
+
+    def permit(self, caller: Caller) -> None:
+        if not caller.admin:
+            raise Problem("forbidden", "This needs the scope billing:admin.")
+
+
+def shortcut(answer: Shortcut) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Answer a route's plain calls (no query string) without FastAPI's machinery; None from it goes the usual way."""
+
+    def keep(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+        PublicRoute.shortcuts[endpoint] = answer
+        return endpoint
+
+    return keep
+
+
+def told(answer: Handler) -> Handler:
+    """Whatever goes wrong inside ends as a problem."""
+
+    async def answer_or_tell(request: Request) -> Response:
+        try:
+            return await answer(request)
+        except Exception as error:
+            problem = problem_of(error)
+            if problem is None:
+                raise
+            return problem.response()
+
+    return answer_or_tell
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """The answer that an exception stands for; None for a malfunction of ours."""
+    match error:
+        case Problem():
+            return error
+        case RuleBroken():
+            return from_broken_rule(error)
+        case RequestValidationError():
+            return from_validation(error)
+        case HTTPException(status_code=400):
+            # FastAPI's word for a body that it can't parse.
+            return Problem("validation_failed", "The body can't be read.")
+        case _ if is_outage(error):
+            log.warning("postgres_unavailable", error=type(error).__name__)
+            return unavailable()
+        case _:
+            return None
+
+
+def current_caller(request: Request) -> Caller:
+    return cast("Caller", request.state.caller)
+
+
+CurrentCaller = Annotated[Caller, Depends(current_caller)]
+
+
+def _all_of(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for inner in dependant.dependencies:
+        yield from _all_of(inner)
+
+
+async def _caller(request: Request) -> Caller:
+    verifier: TokenVerifier = request.app.state.token_verifier
+    try:
+        return await verifier.verify(request.headers.get("authorization"))
+    except InvalidToken as error:
+        told_error = "" if "authorization" not in request.headers else ' error="invalid_token"'
+        raise Problem("unauthorized", error.reason, headers={"WWW-Authenticate": f"Bearer{told_error}"}) from None
+    except KeysUnavailable:
+        raise unavailable("Nobody can check tokens now; try again soon.") from None

@@ -1,0 +1,127 @@
+"""How trouble is told: `application/problem+json` (RFC 9457) with the codes of api.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from domain.errors import RuleBroken
+from infrastructure.json_text import dump
+from infrastructure.observability.request_id import current_request_id
+
+RETRY_AFTER_S: Final = 2
+
+_STATUS_OF: Final[Mapping[str, int]] = {
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "plan_not_found": 404,
+    "method_not_allowed": 405,
+    "body_too_large": 413,
+    "unsupported_media_type": 415,
+    "validation_failed": 422,
+    "idempotency_key_required": 400,
+    "idempotency_key_invalid": 400,
+    "idempotency_key_reused": 422,
+    "payment_system_unavailable": 422,
+    "card_not_supported": 422,
+    "card_invalid": 422,
+    "binding_not_possible": 422,
+    "internal_error": 500,
+    "unavailable": 503,
+}
+"""Every other code is a conflict, 409."""
+
+
+class FieldError(BaseModel):
+    field: str
+    message: str
+
+
+class ProblemDocument(BaseModel):
+    """What an answer with an error looks like; some codes add members of their own, e.g. `current_price`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str | None
+    errors: list[FieldError] | None = None
+
+
+class Problem(Exception):  # noqa: N818 -- an answer to the caller, not a malfunction
+    """Ends a request with an error. `errors`: (field, what is wrong with it)."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        status: int | None = None,
+        errors: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.status = status or _STATUS_OF.get(code, 409)
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+    def response(self) -> Response:
+        document: dict[str, Any] = {
+            "type": f"/problems/{self.code}",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": current_request_id(),
+        }
+        if self.errors:
+            document["errors"] = [{"field": field, "message": message} for field, message in self.errors]
+        body = dump({**self.extra, **document})
+        return Response(body, self.status, self.headers, media_type="application/problem+json")
+
+
+def invalid(field: str, message: str) -> Problem:
+    """422 for one field."""
+    return Problem("validation_failed", "What was sent is not valid.", errors=[(field, message)])
+
+
+def unavailable(detail: str = "The service can't answer now; try again soon.") -> Problem:
+    """503: what the answer needs is down."""
+    return Problem("unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+def from_broken_rule(broken: RuleBroken) -> Problem:
+    return Problem(broken.code, broken.detail, extra=broken.extra)
+
+
+def from_validation(error: RequestValidationError) -> Problem:
+    """Names the fields and what is expected of them; never repeats what was sent, which may be a card number."""
+    errors = []
+    for found in error.errors():
+        place = [str(part) for part in found["loc"]]
+        errors.append((".".join(place[1:] or place), str(found["msg"])))
+    return Problem("validation_failed", "What was sent is not valid.", errors=errors)
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For OpenAPI: these statuses answer with a problem."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}},
+            },
+        }
+        for status in statuses
+    }

@@ -1,0 +1,113 @@
+"""What stands around every request: its id, the limit on its body, and a last word on what nobody foresaw."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+from fastapi import FastAPI, Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from infrastructure.http.authentication import problem_of
+from infrastructure.http.problems import Problem, ProblemDocument
+from infrastructure.observability.request_id import HEADER, accept_request_id, following
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+
+
+def surround(app: FastAPI) -> None:
+    """Give an application its handlers and middleware; call it once, on the outermost one."""
+    app.add_exception_handler(HTTPException, _told_by_starlette)
+    app.add_middleware(RequestSurroundings)
+    _describe_problems(app)
+
+
+class RequestSurroundings:
+    """Outermost of ours: nothing leaves without `X-Request-ID`, and nothing ends as a bare 500."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+        self._app = app
+        self._max = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        with following(accept_request_id(headers.get(HEADER))) as request_id:
+            started = False
+
+            async def send_with_id(message: Message) -> None:
+                nonlocal started
+                if message["type"] == "http.response.start":
+                    started = True
+                    MutableHeaders(scope=message)[HEADER] = request_id
+                await send(message)
+
+            try:
+                declared = headers.get("content-length", "0")
+                if not declared.isdigit() or int(declared) > self._max:
+                    raise _too_large()
+                counted = receive if scope["method"] in ("GET", "HEAD") else _Counted(receive, self._max)
+                await self._app(scope, counted, send_with_id)
+            except Exception as error:
+                if started:
+                    raise
+                problem = problem_of(error)
+                if problem is None:
+                    log.exception("request_failed", path=scope["path"])
+                    problem = Problem("internal_error", "Something went wrong here; it has been recorded.")
+                response = problem.response()
+                await response(scope, receive, send_with_id)
+
+
+class _Counted:
+    """A body that lied about its length, or told none, is cut off at the limit."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._left = limit
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                raise _too_large()
+        return message
+
+
+def _too_large() -> Problem:
+    return Problem("body_too_large", "The body is larger than 1 MB.", headers={"Connection": "close"})
+
+
+async def _told_by_starlette(_: Request, error: Exception) -> Response:
+    """No such path, no such method: what the router itself refuses."""
+    assert isinstance(error, HTTPException)
+    code, detail = {
+        404: ("not_found", "There is nothing at this address."),
+        405: ("method_not_allowed", "This address does not take this method."),
+        413: ("body_too_large", "The body is larger than 1 MB."),
+    }.get(error.status_code, ("validation_failed", "The request can't be read."))
+    status = error.status_code if error.status_code in (404, 405, 413) else 422
+    return Problem(code, detail, status=status, headers=error.headers).response()
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """`ProblemDocument` among the schemas of /openapi.json, to which `problems.responses` points."""
+    made = app.openapi
+
+    def openapi() -> dict[str, object]:
+        document = made()
+        schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.update(schema.pop("$defs", {}))
+        schemas["ProblemDocument"] = schema
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend it

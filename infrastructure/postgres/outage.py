@@ -1,0 +1,24 @@
+"""Which errors mean that Postgres is away or overloaded, so that trying again soon may help."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+_CLASSES: Final = ("08", "53", "57")  # connection exceptions, no resources, operator intervention
+_STATES: Final = frozenset({"55P03", "40001", "40P01", "25006", "25P03"})
+"""Lock not available, serialization failure, deadlock, a server that only reads, a transaction cut off when idle."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """True where the database, not the statement, is what failed."""
+    if isinstance(error, PoolTimeout):
+        return True
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+        if state is not None:
+            return str(state).startswith(_CLASSES) or state in _STATES
+        return bool(error.connection_invalidated) or "InterfaceError" in type(error).__name__
+    return isinstance(error, ConnectionError | TimeoutError)

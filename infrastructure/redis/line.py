@@ -1,0 +1,79 @@
+"""The line to Redis: short patience, and none at all for a while after it failed.
+
+Redis only speeds things up, so a Redis that hangs must not slow anything down: after a failure everybody is told
+RedisUnavailable at once, and one caller in each pause finds out whether it is back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+
+T = TypeVar("T")
+_PATIENCE_S: Final = 0.4
+_PAUSE_S: Final = 1.0
+
+
+class RedisUnavailable(Exception):  # noqa: N818 -- named for what the caller is told
+    """Redis does not answer now; the caller goes to Postgres."""
+
+
+class RedisLine:
+    """One pool of connections with a circuit breaker. Belongs to one event loop.
+
+    `url`: `redis://…`; `patience_s`: how long one answer may take; `pause_s`: how long nobody asks after a failure.
+    """
+
+    def __init__(self, url: str, *, patience_s: float = _PATIENCE_S, pause_s: float = _PAUSE_S) -> None:
+        self.client: Redis = Redis.from_url(
+            url,
+            socket_timeout=patience_s,
+            socket_connect_timeout=patience_s,
+            # A restart of Redis leaves dead connections in the pool: those are replaced within the same call.
+            # What timed out is not asked again, since that would double the wait.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        )
+        self._pause_s = pause_s
+        self._closed_until = 0.0
+
+    async def ask(self, question: Callable[[Redis], Awaitable[T]]) -> T:
+        """Run `question` on the client; raises RedisUnavailable, and ResponseError for what Redis refuses."""
+        now = time.monotonic()
+        if now < self._closed_until:
+            raise RedisUnavailable("Redis failed a moment ago")
+        was_down = self._closed_until > 0
+        if was_down:
+            self._closed_until = now + self._pause_s  # this caller tries, the others go on without Redis
+        try:
+            answer = await question(self.client)
+        except ResponseError as error:
+            if not _is_about_the_server(error):
+                self._closed_until = 0.0
+                raise
+            self._close()
+            raise RedisUnavailable(f"Redis is not ready: {type(error).__name__}") from None
+        except (RedisError, OSError, TimeoutError) as error:
+            self._close()
+            raise RedisUnavailable(f"Redis does not answer: {type(error).__name__}") from None
+        if was_down:
+            self._closed_until = 0.0
+        return answer
+
+    async def close(self) -> None:
+        await self.client.aclose()
+
+    def _close(self) -> None:
+        self._closed_until = time.monotonic() + self._pause_s
+
+
+def _is_about_the_server(error: ResponseError) -> bool:
+    """Loading its data, out of memory, a replica: the server's state, not the question's fault."""
+    text = str(error)
+    return text.startswith(("LOADING", "OOM", "READONLY", "MASTERDOWN", "MISCONF", "CLUSTERDOWN", "BUSY", "NOAUTH"))

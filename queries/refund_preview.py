@@ -1,0 +1,39 @@
+"""What a refund asked for now would return."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.money import Money
+from domain.refund import quote_refund
+from domain.rules import Rules
+from infrastructure.postgres.books import PaymentBook
+from infrastructure.postgres.documents import money
+from infrastructure.postgres.tables import subscriptions
+
+
+async def refund_preview(engine: AsyncEngine, subscription_id: UUID, now: datetime, rules: Rules) -> dict[str, Any]:
+    """`{amount, full, payment_id}` of the payment for the current period; `payment_id` None where there is none."""
+    async with engine.connect() as connection:
+        subscription = (
+            await connection.execute(
+                select(subscriptions.c.period_number, subscriptions.c.currency).where(
+                    subscriptions.c.id == subscription_id
+                )
+            )
+        ).one()
+        payment = await PaymentBook(connection).of_current_period(subscription_id, subscription.period_number)
+    if payment is None:
+        nothing = Money(0, subscription.currency)
+        return {"amount": money(nothing.minor, nothing.currency), "full": False, "payment_id": None}
+    quote = quote_refund(payment, now, rules)
+    return {
+        "amount": money(quote.amount.minor, quote.amount.currency),
+        "full": quote.full,
+        "payment_id": str(quote.payment_id),
+    }

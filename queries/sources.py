@@ -1,0 +1,62 @@
+"""Where queries read from; made once by whoever wires the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.payment_history import PaymentHistory
+from domain.ports import Clock
+from domain.rules import Rules
+from infrastructure.postgres.documents import PostgresDocuments
+from infrastructure.postgres.reading.payment_history import PostgresPaymentHistory
+from infrastructure.postgres.reading.projected import is_projected
+from infrastructure.redis.line import RedisLine
+from queries.active_subscriptions import ActiveSubscriptions
+from queries.newest_page import NewestPage
+from queries.payment_history import FallingBackHistory
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything that queries read from. Belongs to one event loop."""
+
+    engine: AsyncEngine
+    clock: Clock
+    rules: Rules
+    base_url: str
+    history: FallingBackHistory
+    newest_page: NewestPage
+    active_subscriptions: ActiveSubscriptions
+
+    def documents(self, connection: AsyncConnection, now: datetime | None = None) -> PostgresDocuments:
+        return PostgresDocuments(connection, self.base_url, self.rules, now or self.clock.now())
+
+    async def caught_up(self, request: Request, projection: str) -> bool:
+        """Whether the projection shows what the caller's token stands for; waits for it a moment."""
+        written: tuple[int, int] | None = request.state.written
+        return written is None or await is_projected(self.engine, projection, written)
+
+
+def make_sources(
+    engine: AsyncEngine,
+    redis: RedisLine,
+    index: PaymentHistory | None,
+    clock: Clock,
+    rules: Rules,
+    base_url: str,
+) -> Sources:
+    """`index`: the history in Elasticsearch, None where there is none. Who made engine and lines closes them."""
+    books = PostgresPaymentHistory(engine, base_url)
+    return Sources(
+        engine=engine,
+        clock=clock,
+        rules=rules,
+        base_url=base_url,
+        history=FallingBackHistory(index, books),
+        newest_page=NewestPage(engine, redis, books),
+        active_subscriptions=ActiveSubscriptions(engine, redis, clock, rules),
+    )
