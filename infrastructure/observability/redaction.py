@@ -35,43 +35,49 @@ _ORDINARY_IN_TEXT = "|".join(sorted(_ORDINARY_WORDS, key=len, reverse=True))
 _QUOTED = r"""\\*"(?:[^"\\]|\\[^"])*\\*"|\\*'(?:[^'\\]|\\[^'])*\\*'"""
 
 _UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+# A UUID stays; then digits in a row or in twos and threes with a usual separator, then the groups of four and more
+# that cards are written in, whatever stands between them.
 _DIGITS = re.compile(
-    rf"(?P<uuid>(?<![0-9a-z-]){_UUID}(?![0-9a-z-]))|(?P<digits>\d(?:(?:[ \u00a0+_-]|%20)?\d){{12,}})", re.IGNORECASE
+    rf"(?P<uuid>(?<![0-9a-z-]){_UUID}(?![0-9a-z-]))"
+    r"|\d(?:(?:[ \u00a0+_-]|%20)?\d){12,}"
+    r"|\d{4,}(?:[^\w:]{1,4}\d{3,}){1,4}",
+    re.IGNORECASE,
 )
-_MANY_DIGITS = re.compile(r"\d.{0,3}\d.{0,3}\d.{0,3}\d.{0,3}\d.{0,3}\d.{0,3}\d")
+_MANY_DIGITS = re.compile(r"\d.{0,4}?\d.{0,4}?\d.{0,4}?\d.{0,4}?\d.{0,4}?\d.{0,4}?\d", re.DOTALL)
 _PLAIN_ID = re.compile(_UUID)
 _SEPARATORS = re.compile(r"%20|[^\d]")
+_SETS = r"(\\*[\"']?\]?\s*(?:[:=]|%3d)\s*)"
+_VALUE = rf"(?!\[redacted)(?:{_QUOTED}|(?:basic\s+|bearer\s+)?[^\s,;&)}}\]]+)"
 
-# What a text must contain for a pattern to be worth trying, then the pattern: most lines hold none of it.
-_IN_TEXT: tuple[tuple[str, re.Pattern[str], str], ...] = (
+# What a text must contain for a pattern to be worth trying (most lines hold none of it), the pattern, what is put.
+_IN_TEXT: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     (
-        "-----BEGIN",
+        ("-----begin",),
         re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
         MASK,
     ),
-    ("@", re.compile(r"(://[^\s:/@]*):[^\s/]*@"), rf"\1:{MASK}@"),
-    ("bearer", re.compile(r"\b(bearer)\s+[a-z0-9._~+/=-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),
-    ("basic", re.compile(r"\b(basic)\s+(?=[a-z+/]*[0-9=])[a-z0-9+/=]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
-    ("eyJ", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*"), MASK),  # JSON in base64: JWTs, payment tokens
-    ("_", re.compile(r"\b(?:live|test)_[A-Za-z0-9_-]{24,}"), MASK),  # YooKassa's secret keys
-    # cvc=123, "cvc": "123", cvc='123', \"cvc\":\"123\", X-Api-Key: abc
+    (("@",), re.compile(r"(://[^\s:/@]*):[^\s/]*@"), rf"\1:{MASK}@"),
+    (("bearer",), re.compile(r"\b(bearer)\s+[a-z0-9._~+/=-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),
+    (("basic",), re.compile(r"\b(basic)\s+(?=[a-z+/]*[0-9=])[a-z0-9+/=]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
+    # JSON in base64: JWTs, payment tokens
+    (("eyj",), re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*"), MASK),
+    # YooKassa's secret keys
+    (("live_", "test_"), re.compile(r"\b(?:live|test)_[A-Za-z0-9_-]{24,}"), MASK),
+    # cvc=123, "cvc": "123", cvc='123', \"cvc\":\"123\", card[cvc]=123, cvc%3D123, X-Api-Key: abc
+    ((":", "=", "%3d"), re.compile(rf"(?<![a-z])({_NAMES_IN_TEXT}){_SETS}{_VALUE}", re.IGNORECASE), rf"\1\2{MASK}"),
+    # <cvc>123</cvc>, the CVC is 123
     (
-        ":=",
-        re.compile(
-            rf"""(?<![a-z])({_NAMES_IN_TEXT})(\\*["']?\s*[:=]\s*)(?:{_QUOTED}|(?:basic\s+|bearer\s+)?[^\s,;&)}}\]]+)""",
-            re.IGNORECASE,
-        ),
+        ("cvc", "cvv", "csc"),
+        re.compile(r"(?<![a-z])((?:cvc|cvv|csc)2?\b[^\d\n]{0,12}?)\d{3,4}(?!\d)", re.IGNORECASE),
+        rf"\1{MASK}",
+    ),
+    # `key` and its like only where they are plainly names: quoted, bracketed, or followed at once by `=`.
+    (
+        (":", "="),
+        re.compile(rf"(?<![a-z])({_ORDINARY_IN_TEXT})(\\*[\"'\]]\s*[:=]\s*|=){_VALUE}", re.IGNORECASE),
         rf"\1\2{MASK}",
     ),
-    # `key` and its like only where they are plainly names: quoted, or followed at once by `=`.
-    (
-        ":=",
-        re.compile(
-            rf"""(?<![a-z])({_ORDINARY_IN_TEXT})(\\*["']\s*[:=]\s*|=)(?:{_QUOTED}|[^\s,;&)}}\]]+)""", re.IGNORECASE
-        ),
-        rf"\1\2{MASK}",
-    ),
-    ("@", re.compile(r"[^\s@<>\"'(),:;=]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE), "[address]"),
+    (("@",), re.compile(r"[^\s@<>\"'(),:;=]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE), "[address]"),
 )
 
 
@@ -81,8 +87,8 @@ def redact_text(text: str) -> str:
     if _PLAIN_ID.fullmatch(shown):
         return shown
     lowered = shown.lower()
-    for sign, pattern, put in _IN_TEXT:
-        if (":" in shown or "=" in shown) if sign == ":=" else sign.lower() in lowered:
+    for signs, pattern, put in _IN_TEXT:
+        if any(sign in lowered for sign in signs):
             shown = pattern.sub(put, shown)
     return _DIGITS.sub(_without_card, shown) if _MANY_DIGITS.search(shown) else shown
 
@@ -134,7 +140,7 @@ def _without_card(match: re.Match[str]) -> str:
         return match[0]
     digits = _SEPARATORS.sub("", match[0])
     # Groups of digits are often a date with a time or a row of figures: those are judged by their check digit.
-    return MASK if len(digits) == len(match[0]) or _has_card_inside(digits) else match[0]
+    return MASK if len(digits) == len(match[0]) or len(digits) > 40 or _has_card_inside(digits) else match[0]
 
 
 def _has_card_inside(digits: str) -> bool:
