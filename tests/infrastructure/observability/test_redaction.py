@@ -150,7 +150,29 @@ def test_things_of_all_kinds_come_out_as_plain_json() -> None:
 
 @pytest.mark.parametrize(
     "filling",
-    ["a", "1", "1 ", "@", "a@", "eyJ-", '"', "cvc", "\\", "cvc='", "://", "basic ", "-----BEGIN PRIVATE KEY-----"],
+    [
+        "a",
+        "1",
+        "1 ",
+        "@",
+        "a@",
+        "eyJ-",
+        '"',
+        "cvc",
+        "\\",
+        "cvc='",
+        "://",
+        "basic ",
+        "-----BEGIN PRIVATE KEY-----",
+        "111111aaaaa",
+        "1234 12 ",
+        "1234.",
+        "12345678-",
+        "cvc 12 ",
+        "cvc ",
+        'key"',
+        "00000000-0000-0000-0000-",
+    ],
 )
 def test_a_huge_hostile_line_costs_little(filling: str) -> None:
     text = filling * (1_000_000 // len(filling))
