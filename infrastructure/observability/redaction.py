@@ -15,6 +15,7 @@ MASK = "[redacted]"
 
 _DEEPEST = 6
 _LONGEST = 20_000
+_UNSURE = 200
 
 # Names of fields as they come in JSON, headers, forms, query strings and reprs. Written without separators.
 _SECRET_NAMES = frozenset({
@@ -83,7 +84,10 @@ _IN_TEXT: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
 
 def redact_text(text: str) -> str:
     """The text without secrets; cut where it is very long."""
-    shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "… (cut)"
+    if len(text) > _LONGEST:
+        # The last stretch goes as well: a secret that the cut went through could no longer be recognised.
+        return redact_text(text[:_LONGEST])[:-_UNSURE] + "… (cut)"
+    shown = text
     if _PLAIN_ID.fullmatch(shown):
         return shown
     lowered = shown.lower()
@@ -95,7 +99,7 @@ def redact_text(text: str) -> str:
 
 def redact(value: Any, *, known: Iterable[str] = (), depth: int = 0) -> Any:
     """The same value out of plain JSON types, without secrets. Never raises; `known` are secrets masked literally."""
-    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 10**12):
+    if value is None or (isinstance(value, bool | int | float) and abs(value) < 10**12):
         return value
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value)} bytes>"

@@ -132,6 +132,17 @@ def test_a_number_of_sixteen_digits_is_a_card_as_an_int_and_as_a_name_too() -> N
     assert CARD not in json.dumps(redact({"amount": int(CARD), CARD: 1, "list": [int(CARD)]}))
 
 
+@pytest.mark.parametrize("before", range(19_980, 20_001))
+def test_a_card_that_the_cut_goes_through_does_not_get_through(before: int) -> None:
+    shown = redact_text("." * before + CARD + "." * 100)
+    assert "5555" not in shown
+    assert shown.endswith("(cut)")
+
+
+def test_a_card_as_a_float_does_not_get_through() -> None:
+    assert "55555555" not in json.dumps(redact({"amount": float(CARD), "ratio": 0.5}))
+
+
 def test_known_secrets_are_masked_literally() -> None:
     assert redact(["the word tulip-field stands here"], known=("tulip-field",)) == [f"the word {MASK} stands here"]
 
