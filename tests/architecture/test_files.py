@@ -10,7 +10,9 @@ from tests.architecture.checkout import CHECKOUT, tracked_files
 # Written in pieces, so that this file does not hold what it looks for.
 MACHINE_PATH = re.compile(r"(?:^|[^.\w/])/(?:" + "work|farm|Users|root|home" + r")/\w", re.MULTILINE)
 REGISTRY = re.compile(
-    "|".join(["pypi" + r"\.org", "python" + "hosted", "npm" + r"js\.", "repo1?" + r"\.maven", "index" + "-url"])
+    "|".join(
+        ["pypi" + r"\.org", "python" + "hosted", "npm" + r"js\.", "repo1?" + r"\.maven", "index" + r"-url[ =]+\S*://"]
+    )
 )
 TEXT = {".py", ".md", ".toml", ".lock", ".txt", ".yml", ".yaml", ".json", ".html", ".ini", ".sh", ".java", ".xml", ""}
 
