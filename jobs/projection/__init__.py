@@ -1,0 +1,1 @@
+"""Carries what was committed from the outbox into Redis and Elasticsearch."""

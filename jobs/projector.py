@@ -1,0 +1,177 @@
+"""The projector: `python -m jobs.projector`. Any number may run; each takes what no other holds.
+
+Ready (the file that BILLING_READY_FILE names) when it listens to Postgres; it outlives every neighbour's outage and
+ends on SIGTERM, giving back what it holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from domain.ports import Clock
+from domain.rules import Rules
+from infrastructure.clock import HeldClock, SystemClock
+from infrastructure.elasticsearch.history_writer import HistoryWriter
+from infrastructure.elasticsearch.indices import HistoryIndices
+from infrastructure.elasticsearch.line import ElasticsearchLine, ElasticsearchRefusal, ElasticsearchUnavailable
+from infrastructure.observability.logs import configure_logs
+from infrastructure.postgres.exclusive import HeldByAnother, exclusive
+from infrastructure.postgres.listening import listen
+from infrastructure.redis.line import RedisLine
+from jobs.projection.access import AccessProjection
+from jobs.projection.history import HistoryProjection
+from jobs.projection.pause import Pause
+from jobs.projection.rebuild import INDEX_LOCK, REBUILD_LOCK, rebuild_history
+from settings import ClockKind, Settings, load
+
+log = structlog.get_logger(__name__)
+_LOOK_AFTER_INDEX_S: Final = 5.0
+
+
+class Projector:
+    """`database_url` is for listening; `elasticsearch`: None where none is configured. Who made them closes them."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        database_url: str,
+        redis: RedisLine,
+        elasticsearch: ElasticsearchLine | None,
+        clock: Clock,
+        rules: Rules,
+        base_url: str,
+    ) -> None:
+        self._engine = engine
+        self._database_url = database_url
+        self._base_url = base_url
+        self._indices = None if elasticsearch is None else make_indices(engine, elasticsearch)
+        self._writer = (
+            None if elasticsearch is None or self._indices is None else HistoryWriter(elasticsearch, self._indices)
+        )
+        self.access = AccessProjection(engine, redis, clock, rules)
+        self.history = HistoryProjection(engine, redis, base_url, self._indices, self._writer)
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(listen(self._database_url, "outbox", self._ring, self.ready.set))
+            tasks.create_task(_kept_alive("access", self.access.run))
+            tasks.create_task(_kept_alive("history", self.history.run))
+            if self._indices is not None:
+                tasks.create_task(_kept_alive("index", self._look_after_index))
+
+    def _ring(self) -> None:
+        self.access.bell.ring()
+        self.history.bell.ring()
+
+    async def _look_after_index(self) -> None:
+        """An Elasticsearch that is new or was emptied gets its history; what a dead rebuild left is removed."""
+        assert self._indices is not None
+        assert self._writer is not None
+        while True:
+            try:
+                state = await self._indices.generations()
+                if state is None:
+                    log.warning("history_is_rebuilt", why="Elasticsearch has none")
+                    count = await rebuild_history(self._engine, self._indices, self._writer, self._base_url)
+                    log.info("history_was_rebuilt", payments=count)
+                elif state.built is not None:
+                    async with exclusive(self._engine, REBUILD_LOCK, wait=False):
+                        await self._indices.give_up(state.built)
+            except HeldByAnother:
+                pass  # somebody is rebuilding
+            except (ElasticsearchUnavailable, ElasticsearchRefusal) as error:
+                log.debug("index_not_looked_after", why=str(error))
+            self.history.index_is_gone.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.history.index_is_gone.wait(), _LOOK_AFTER_INDEX_S)
+            await asyncio.sleep(0.2)
+
+
+def make_indices(engine: AsyncEngine, elasticsearch: ElasticsearchLine) -> HistoryIndices:
+    """The history's indices, guarded by a lock in Postgres."""
+
+    def alone() -> AbstractAsyncContextManager[None]:
+        return exclusive(engine, INDEX_LOCK)
+
+    return HistoryIndices(elasticsearch, alone)
+
+
+async def _kept_alive(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Whatever ends it, it is begun again: an outage of Postgres, and what nobody foresaw."""
+    pause = Pause(0.2, 2.0)
+    while True:
+        began = asyncio.get_running_loop().time()
+        try:
+            await run()
+        except Exception as error:  # noqa: BLE001 -- the rows wait, their leases lapse; stopping would help nobody
+            log.warning("projection_interrupted", projection=name, error=_first(error))
+        if asyncio.get_running_loop().time() - began > 30:
+            pause.reset()
+        await pause.take()
+
+
+def _first(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"[:300]
+
+
+async def run(settings: Settings) -> None:
+    """The whole process, until SIGTERM or SIGINT."""
+    assert settings.database_url is not None, "BILLING_DATABASE_URL: the projector needs it"
+    assert settings.redis_url is not None, "BILLING_REDIS_URL: the projector needs it"
+    engine = create_async_engine(
+        settings.database_url.replace("postgresql://", "postgresql+asyncpg://", 1).replace(
+            "postgres://", "postgresql+asyncpg://", 1
+        ),
+        pool_size=6,
+        max_overflow=4,
+        connect_args={"timeout": 5, "command_timeout": 30},
+    )
+    redis = RedisLine(settings.redis_url)
+    url = settings.elasticsearch_url
+    elasticsearch = None if url in (None, "none") else ElasticsearchLine(str(url), patience_s=3.0, pause_s=0)
+    clock: Clock = HeldClock(settings.database_url) if settings.clock is ClockKind.HELD else SystemClock()
+    projector = Projector(engine, settings.database_url, redis, elasticsearch, clock, Rules(), settings.base_url)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    work = asyncio.create_task(projector.run())
+    said = asyncio.create_task(_say_ready(projector))
+    await asyncio.wait({work, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (said, work):
+        task.cancel()
+    await asyncio.gather(said, work, return_exceptions=True)
+    await redis.close()
+    if elasticsearch is not None:
+        await elasticsearch.close()
+    await engine.dispose()
+
+
+async def _say_ready(projector: Projector) -> None:
+    await projector.ready.wait()
+    log.info("projector_ready")
+    if path := os.environ.get("BILLING_READY_FILE"):
+        await asyncio.to_thread(Path(path).touch)
+
+
+def main() -> None:
+    settings = load()
+    configure_logs(json=settings.production, level=settings.log_level, process="projector")
+    asyncio.run(run(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,343 @@
+"""The projector carries every commit into Redis and Elasticsearch, through the outages of its neighbours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.payment_history import ALL
+from domain.rules import Rules
+from infrastructure.elasticsearch.history_writer import HistoryWriter
+from infrastructure.elasticsearch.line import ElasticsearchLine, ElasticsearchRefusal
+from infrastructure.elasticsearch.payment_history import ElasticsearchPaymentHistory
+from infrastructure.local.elasticsearch import EmbeddedElasticsearch
+from infrastructure.local.throwaway import throwaway_valkey
+from infrastructure.local.valkey import EmbeddedValkey
+from infrastructure.postgres import tables
+from infrastructure.redis.active_subscriptions import ActiveSubscriptionsCache
+from infrastructure.redis.line import RedisLine
+from infrastructure.redis.newest_page import NewestPageCache
+from jobs.projection.rebuild import rebuild_cache, rebuild_history
+from jobs.projector import Projector, make_indices
+from tests.queries.api_client import HandClock
+from tests.queries.books import NOW, Books
+
+BASE = "http://billing.test"
+
+
+async def eventually(look: Callable[[], Awaitable[bool]], within_s: float = 10.0) -> None:
+    """Wait for what another task or process brings about."""
+    async with asyncio.timeout(within_s):
+        while not await look():
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def projecting(
+    engine: AsyncEngine, database_url: str, redis_url: str, elasticsearch_url: str | None
+) -> AsyncIterator[Projector]:
+    redis = RedisLine(redis_url)
+    line = None if elasticsearch_url is None else ElasticsearchLine(elasticsearch_url, patience_s=3, pause_s=0)
+    projector = Projector(engine, database_url, redis, line, HandClock(NOW), Rules(), BASE)
+    work = asyncio.create_task(projector.run())
+    await asyncio.wait_for(projector.ready.wait(), 10)
+    yield projector
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    await redis.close()
+    if line is not None:
+        await line.close()
+
+
+@pytest.fixture(scope="module")
+def books(engine: AsyncEngine) -> Books:
+    return Books(engine)
+
+
+@pytest.fixture
+async def redis(valkey: EmbeddedValkey) -> AsyncIterator[RedisLine]:
+    line = RedisLine(valkey.url, pause_s=0.05)
+    yield line
+    await line.close()
+
+
+@pytest.fixture
+async def line(elasticsearch: EmbeddedElasticsearch) -> AsyncIterator[ElasticsearchLine]:
+    line = ElasticsearchLine(elasticsearch.url, patience_s=20, pause_s=0)
+    yield line
+    await line.close()
+
+
+async def somebody(books: Books, payments: int = 1) -> tuple[UUID, UUID, list[UUID]]:
+    """A user, their subscription, its payments."""
+    user = await books.person()
+    subscription = await books.subscription(user, await books.plan())
+    made = [await books.payment(user, subscription, NOW - timedelta(days=n)) for n in range(payments)]
+    return user, subscription, made
+
+
+async def test_a_commit_reaches_redis_at_once(
+    books: Books, engine: AsyncEngine, database_url: str, redis: RedisLine, valkey: EmbeddedValkey
+) -> None:
+    user, subscription, [payment] = await somebody(books)
+    cache, pages = ActiveSubscriptionsCache(redis), NewestPageCache(redis)
+    await pages.put(user, 1, b"old")
+    async with projecting(engine, database_url, valkey.url, None):
+        await books.changed(user, payments=(payment,), access=True)
+
+        async def arrived() -> bool:
+            return await cache.get(user) is not None and await pages.get(user) is None
+
+        await eventually(arrived, 1.0)
+        found = await cache.get(user)
+        assert found is not None
+        assert (found.version, [one.id for one in found.subscriptions]) == (2, [subscription])
+        await eventually(lambda: nothing_waits(books))
+
+
+async def nothing_waits(books: Books) -> bool:
+    return await books.waiting("history") + await books.waiting("access") == 0
+
+
+async def test_two_projectors_share_the_work_of_many(
+    books: Books, engine: AsyncEngine, database_url: str, redis: RedisLine, valkey: EmbeddedValkey
+) -> None:
+    user, _, payments = await somebody(books, 40)
+    for _ in range(5):
+        await books.changed(user, payments=tuple(payments), access=True)
+    async with (
+        projecting(engine, database_url, valkey.url, None),
+        projecting(engine, database_url, valkey.url, None),
+    ):
+        await eventually(lambda: nothing_waits(books))
+    found = await ActiveSubscriptionsCache(redis).get(user)
+    assert found is not None
+    assert found.version == 6
+
+
+async def test_while_redis_is_down_the_rows_wait_and_nothing_is_lost(
+    books: Books, engine: AsyncEngine, database_url: str
+) -> None:
+    user, _, [payment] = await somebody(books)
+    with throwaway_valkey() as own:
+        pid = own.process.pid
+        async with projecting(engine, database_url, own.url, None):
+            os.kill(pid, signal.SIGSTOP)  # it hangs, which is worse than being gone
+            try:
+                await books.changed(user, payments=(payment,), access=True)
+                await asyncio.sleep(1.0)  # several tries fail meanwhile
+                assert await books.waiting("access") == 1
+                assert await books.waiting("history") == 1
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            await eventually(lambda: nothing_waits(books), 15)
+
+
+@pytest.mark.elasticsearch
+async def test_a_commit_is_found_in_elasticsearch_within_a_second(
+    books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey, elasticsearch: EmbeddedElasticsearch
+) -> None:
+    user, _, [payment] = await somebody(books)
+    reader_line = ElasticsearchLine(elasticsearch.url, patience_s=20, pause_s=0)
+    history = ElasticsearchPaymentHistory(reader_line)
+    async with projecting(engine, database_url, valkey.url, elasticsearch.url):
+        await books.changed(user, payments=(payment,), access=True)
+        await eventually(lambda: nothing_waits(books), 20)  # the first one waits for the first rebuild
+        for n in range(2, 12):
+            before = asyncio.get_running_loop().time()
+            await books.changed(user, payments=(payment,))
+            await eventually(lambda: nothing_waits(books))
+            assert asyncio.get_running_loop().time() - before < 1.0
+            [item] = (await history.page(user, ALL, None, 10)).items
+            assert json.loads(item)["version"] == n + 1
+    await reader_line.close()
+
+
+@pytest.mark.elasticsearch
+async def test_an_elasticsearch_that_hangs_does_not_hold_up_redis(
+    books: Books, engine: AsyncEngine, database_url: str, redis: RedisLine, valkey: EmbeddedValkey,
+    elasticsearch: EmbeddedElasticsearch,
+) -> None:  # fmt: skip
+    user, _, [payment] = await somebody(books)
+    cache, pages = ActiveSubscriptionsCache(redis), NewestPageCache(redis)
+    async with projecting(engine, database_url, valkey.url, elasticsearch.url):
+        await eventually(lambda: nothing_waits(books), 20)
+        os.kill(elasticsearch.process.pid, signal.SIGSTOP)
+        try:
+            for version in (2, 3):
+                await pages.put(user, version - 1, b"old")
+                await books.changed(user, payments=(payment,), access=True)
+
+                async def arrived(version: int = version) -> bool:
+                    found = await cache.get(user)
+                    return found is not None and found.version == version and await pages.get(user) is None
+
+                await eventually(arrived, 1.5)
+            assert await books.waiting("history") == 2
+        finally:
+            os.kill(elasticsearch.process.pid, signal.SIGCONT)
+        await eventually(lambda: nothing_waits(books), 20)
+
+
+@pytest.mark.elasticsearch
+async def test_an_elasticsearch_that_was_emptied_is_filled_again_by_itself_and_never_shown_half_full(
+    books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey, elasticsearch: EmbeddedElasticsearch,
+    line: ElasticsearchLine,
+) -> None:  # fmt: skip
+    user, _, payments = await somebody(books, 30)
+    history = ElasticsearchPaymentHistory(line)
+    async with projecting(engine, database_url, valkey.url, elasticsearch.url):
+        await books.changed(user, payments=tuple(payments))
+        await eventually(lambda: nothing_waits(books), 20)
+        names = [*await line.ask("GET", "payments-g*/_alias"), "payments.state"]
+        await line.ask("DELETE", ",".join(names))
+        await books.changed(user, payments=(payments[0],))
+
+        async def whole_again() -> bool:
+            try:
+                page = await history.page(user, ALL, None, 100)
+            except Exception:  # noqa: BLE001 -- not there is right, half there is not
+                return False
+            assert len(page.items) == 30
+            return True
+
+        await eventually(whole_again, 20)
+        await eventually(lambda: nothing_waits(books), 20)
+
+
+@pytest.mark.elasticsearch
+async def test_a_rebuild_leaves_no_gap_and_loses_nothing_that_is_written_meanwhile(
+    books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey, elasticsearch: EmbeddedElasticsearch,
+    line: ElasticsearchLine,
+) -> None:  # fmt: skip
+    user, subscription, payments = await somebody(books, 60)
+    indices = make_indices(engine, line)
+    history = ElasticsearchPaymentHistory(line)
+    async with projecting(engine, database_url, valkey.url, elasticsearch.url):
+        await books.changed(user, payments=tuple(payments))
+        await eventually(lambda: nothing_waits(books), 20)
+        stop, most_seen, reads = asyncio.Event(), 60, 0
+
+        async def keep_writing() -> None:
+            while not stop.is_set():
+                payment = await books.payment(user, subscription, NOW + timedelta(minutes=len(payments)))
+                payments.append(payment)
+                await books.changed(user, payments=(payment, payments[len(payments) % 60]))
+
+        async def keep_reading() -> None:
+            nonlocal most_seen, reads
+            while not stop.is_set():
+                count = len((await history.page(user, ALL, None, 1000)).items)
+                assert count >= most_seen, "a payment that could be seen is gone"
+                most_seen, reads = count, reads + 1
+
+        work = [asyncio.create_task(keep_writing()), asyncio.create_task(keep_reading())]
+        for _ in range(3):
+            await rebuild_history(engine, indices, HistoryWriter(line, indices), BASE)
+        stop.set()
+        await asyncio.gather(*work)
+        await eventually(lambda: nothing_waits(books), 20)
+        shown = [json.loads(item) for item in (await history.page(user, ALL, None, 1000)).items]
+        async with engine.connect() as connection:
+            query = text("SELECT id, version FROM payments WHERE user_id = :user")
+            truth = {str(row.id): row.version for row in await connection.execute(query, {"user": user})}
+        assert {one["id"]: one["version"] for one in shown} == truth
+        assert reads > 3
+        left = await line.ask("GET", "payments-g*/_alias")
+        assert len({name.split("-")[1] for name in left}) == 1, "earlier generations are removed"
+
+
+@pytest.mark.elasticsearch
+async def test_a_document_that_elasticsearch_refuses_does_not_hold_up_the_others(
+    books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey, elasticsearch: EmbeddedElasticsearch,
+) -> None:  # fmt: skip
+    user, subscription, payments = await somebody(books, 3)
+    poison = await books.payment(user, subscription, NOW, provider_payment_id="x" * 40_000)  # no keyword is so long
+    async with projecting(engine, database_url, valkey.url, elasticsearch.url):
+        await books.changed(user, payments=(poison, *payments))
+
+        async def only_the_poison_is_left() -> bool:
+            return await books.waiting("history") == 1
+
+        await eventually(only_the_poison_is_left, 20)
+    await books.set(tables.payments, poison, provider_payment_id="short")
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE outbox SET retry_by = NULL"))
+    async with projecting(engine, database_url, valkey.url, elasticsearch.url):
+        await eventually(lambda: nothing_waits(books), 20)
+
+
+@pytest.mark.elasticsearch
+async def test_nothing_is_made_by_accident(line: ElasticsearchLine) -> None:
+    action = b'{"index":{"_index":"payments-g0-2026-01.write","_id":"1","routing":"1"}}\n{}\n'
+    answer = await line.ask("POST", "_bulk", lines=action, params={"require_alias": "true"})
+    assert answer["errors"]
+    with pytest.raises(ElasticsearchRefusal):
+        await line.ask("GET", "payments-g0-2026-01.write")
+
+
+async def test_the_cache_is_rebuilt_even_where_redis_is_ahead_of_the_books(
+    books: Books, engine: AsyncEngine, redis: RedisLine
+) -> None:
+    user, subscription, _ = await somebody(books)
+    pages = NewestPageCache(redis)
+    await redis.client.set(f"access:{user}", '{"v":900,"s":[]}')
+    await pages.put(user, 900, b"of another time")
+    assert await rebuild_cache(engine, redis, HandClock(NOW), Rules()) > 0
+    found = await ActiveSubscriptionsCache(redis).get(user)
+    assert found is not None
+    assert [one.id for one in found.subscriptions] == [subscription]
+    assert await pages.get(user) is None
+
+
+async def test_the_process_says_when_it_is_ready_and_ends_on_sigterm(
+    books: Books, database_url: str, valkey: EmbeddedValkey, redis: RedisLine, tmp_path: Path
+) -> None:
+    ready = tmp_path / "ready"
+    environment = {
+        "BILLING_DATABASE_URL": database_url,
+        "BILLING_REDIS_URL": valkey.url,
+        "BILLING_ELASTICSEARCH_URL": "none",
+        "BILLING_READY_FILE": str(ready),
+        "PATH": os.environ["PATH"],
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "jobs.projector", env=environment)
+
+    async def is_ready() -> bool:
+        return await asyncio.to_thread(ready.exists)
+
+    await eventually(is_ready, 20)
+    user, _, [payment] = await somebody(books)
+    await books.changed(user, payments=(payment,), access=True)
+    await eventually(lambda: nothing_waits(books))
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 5) == 0
+
+
+async def test_it_goes_on_when_postgres_cuts_every_connection(
+    books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey
+) -> None:
+    user, _, [payment] = await somebody(books)
+    async with projecting(engine, database_url, valkey.url, None):
+        async with engine.connect() as connection:
+            await connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+        await engine.dispose()
+        await books.changed(user, payments=(payment,), access=True)
+        await eventually(lambda: nothing_waits(books))
