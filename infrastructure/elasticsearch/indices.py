@@ -11,6 +11,7 @@ Every month is written by an alias of its own with `require_alias`, so nothing i
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
@@ -23,6 +24,8 @@ from infrastructure.elasticsearch.line import ElasticsearchLine, ElasticsearchRe
 Exclusive = Callable[[], AbstractAsyncContextManager[None]]
 _SLOW_S: Final = 30.0
 """Making and removing indices may take a busy cluster that long."""
+_LAST_READERS_S: Final = 2.0
+"""Searches that began before the alias was moved are let through before their indices go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,8 @@ class Generations:
     built: str | None = None
 
     def all(self) -> tuple[str, ...]:
-        return (self.shown,) if self.built is None else (self.shown, self.built)
+        """In the order of writing: what could be seen in the shown one is in the built one when that is swapped in."""
+        return (self.shown,) if self.built is None else (self.built, self.shown)
 
 
 class HistoryIndices:
@@ -87,17 +91,25 @@ class HistoryIndices:
         return built
 
     async def show(self, built: str) -> None:
-        """Move the alias to a generation in one step, and remove all others."""
+        """Move the alias to a generation in one step, then remove all others."""
         month = time.strftime("%Y-%m", time.gmtime())
         async with self._exclusive():
             await self._make(built, month, shown=False)  # an alias needs an index, even where nobody has paid yet
             await self._line.ask("POST", f"{self._pattern(built)}/_refresh", patience_s=_SLOW_S)
-            actions: list[dict[str, Any]] = [{"add": {"index": self._pattern(built), "alias": self.alias}}]
             others = [name for name in await self._existing() if not self._is_of(built, name)]
-            actions += [{"remove_index": {"index": name}} for name in others]
+            actions: list[dict[str, Any]] = [{"add": {"index": self._pattern(built), "alias": self.alias}}]
+            actions += [{"remove": {"index": name, "alias": self.alias, "must_exist": False}} for name in others]
             await self._line.ask("POST", "_aliases", {"actions": actions}, patience_s=_SLOW_S)
             await self._keep(Generations(built))
         self.forget()
+        if others:
+            await asyncio.sleep(_LAST_READERS_S)
+            await self._remove(others)
+
+    async def _remove(self, names: list[str]) -> None:
+        if names:
+            actions = [{"remove_index": {"index": name}} for name in names]
+            await self._line.ask("POST", "_aliases", {"actions": actions}, patience_s=_SLOW_S)
 
     async def give_up(self, built: str) -> None:
         """Remove a generation that a rebuild has left unfinished."""
@@ -106,9 +118,7 @@ class HistoryIndices:
             if state is None or state.built != built:
                 return
             await self._keep(Generations(state.shown))
-            actions = [{"remove_index": {"index": name}} for name in await self._existing() if self._is_of(built, name)]
-            if actions:
-                await self._line.ask("POST", "_aliases", {"actions": actions}, patience_s=_SLOW_S)
+            await self._remove([name for name in await self._existing() if self._is_of(built, name)])
         self.forget()
 
     def _is_of(self, generation: str, index: str) -> bool:

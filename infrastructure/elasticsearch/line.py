@@ -5,7 +5,7 @@ Only the few calls that the history needs; bodies are JSON that is ready, so wha
 
 from __future__ import annotations
 
-import asyncio
+import io
 import json
 import time
 from collections.abc import Mapping
@@ -73,21 +73,17 @@ class ElasticsearchLine:
         was_down = self._closed_until > 0
         if was_down:
             self._closed_until = now + self._pause_s
-        timeout = self._timeout if patience_s is None else aiohttp.ClientTimeout(total=patience_s)
         data = lines if lines is not None else (None if body is None else json.dumps(body).encode())
         kind = "application/x-ndjson" if lines is not None else "application/json"
+        patience = self._timeout if patience_s is None else aiohttp.ClientTimeout(total=patience_s)
         try:
-            async with self._open_session().request(
-                method,
-                f"{self._base}/{path}",
-                data=data,
-                params=params,
-                headers={"Content-Type": kind} if data is not None else {},
-                timeout=timeout,
-            ) as response:
-                answer = json.loads(await response.read() or b"{}")
-                status = response.status
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError) as error:  # noqa: UP041 -- 3.11 has one
+            try:
+                status, text = await self._send(method, path, data, kind, params, patience)
+            except aiohttp.ServerDisconnectedError:
+                # A connection of the pool that was closed meanwhile. All calls here may be made twice.
+                status, text = await self._send(method, path, data, kind, params, patience)
+            answer = json.loads(text or b"{}")
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise self._close(type(error).__name__) from None
         if status == 429 or status >= 500:
             raise self._close(f"status {status}")
@@ -97,6 +93,25 @@ class ElasticsearchLine:
             raise ElasticsearchRefusal(status, _kind_of(answer))
         found: dict[str, Any] = answer
         return found
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None,
+        kind: str,
+        params: Mapping[str, str] | None,
+        patience: aiohttp.ClientTimeout,
+    ) -> tuple[int, bytes]:
+        async with self._open_session().request(
+            method,
+            f"{self._base}/{path}",
+            data=None if data is None else io.BytesIO(data),  # aiohttp sends that in pieces
+            params=params,
+            headers={} if data is None else {"Content-Type": kind},
+            timeout=patience,
+        ) as response:
+            return response.status, await response.read()
 
     async def close(self) -> None:
         if self._session is not None:

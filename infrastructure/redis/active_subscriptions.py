@@ -112,7 +112,7 @@ def _read(user_id: UUID, text: bytes | str) -> Access | None:
                 for id_, plan_code, status, ends in value["s"]
             ],
         )
-    except (ValueError, TypeError, KeyError, OverflowError):
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError):
         return None
 
 

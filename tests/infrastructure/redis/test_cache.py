@@ -1,0 +1,194 @@
+"""Redis speeds up and never misleads: late writers lose, many misses are one read, an outage costs no time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.access import Access, ActiveSubscription
+from domain.rules import Rules
+from infrastructure.local.throwaway import throwaway_valkey
+from infrastructure.local.valkey import EmbeddedValkey
+from infrastructure.postgres import tables
+from infrastructure.postgres.reading.payment_history import PostgresPaymentHistory
+from infrastructure.redis.active_subscriptions import ActiveSubscriptionsCache, key_of
+from infrastructure.redis.line import RedisLine, RedisUnavailable
+from infrastructure.redis.newest_page import NewestPageCache
+from queries.active_subscriptions import ActiveSubscriptions
+from queries.newest_page import NewestPage
+from tests.queries.api_client import HandClock
+from tests.queries.books import NOW, Books
+
+
+@pytest.fixture
+async def redis(valkey: EmbeddedValkey) -> AsyncIterator[RedisLine]:
+    line = RedisLine(valkey.url, pause_s=0.1)
+    yield line
+    await line.close()
+
+
+def access(user: UUID, version: int, ends_at: datetime = NOW + timedelta(days=20)) -> Access:
+    return Access(user, version, [ActiveSubscription(uuid4(), "premium", "active", ends_at)])
+
+
+async def test_what_is_put_in_comes_out_to_the_microsecond(redis: RedisLine) -> None:
+    cache, kept = (
+        ActiveSubscriptionsCache(redis),
+        access(uuid4(), 5, datetime(2026, 1, 1, 1, 1, 1, 999_999, tzinfo=UTC)),
+    )
+    await cache.put([kept], NOW)
+    assert await cache.get(kept.user_id) == kept
+
+
+async def test_a_writer_with_an_older_version_loses(redis: RedisLine) -> None:
+    cache, user = ActiveSubscriptionsCache(redis), uuid4()
+    for version in (9, 10, 5, 9):
+        await cache.put([access(user, version)], NOW)
+    found = await cache.get(user)
+    assert found is not None
+    assert found.version == 10
+
+
+async def test_a_page_that_was_read_before_a_change_is_not_kept_after_it(redis: RedisLine) -> None:
+    pages, user = NewestPageCache(redis), uuid4()
+    await pages.put(user, 5, b"five")
+    await pages.outdate([(user, 6)])
+    assert await pages.get(user) is None
+    await pages.put(user, 5, b"five again, by a slow reader")
+    assert await pages.get(user) is None
+    await pages.put(user, 6, b"six")
+    await pages.outdate([(user, 6)])
+    assert await pages.get(user) == b"six"
+
+
+@pytest.mark.parametrize(
+    "junk", [b"", b"{}", b"[]", b'{"v":1,"s":[[1,2,3,4]]}', b'{"v":1,"s":[["x"]]}', b"\xff", b"null"]
+)
+async def test_what_nobody_of_ours_wrote_is_a_miss_and_is_replaced(redis: RedisLine, junk: bytes) -> None:
+    cache, user = ActiveSubscriptionsCache(redis), uuid4()
+    await redis.client.set(key_of(user), junk)
+    assert await cache.get(user) is None
+    await cache.put([access(user, 2)], NOW)
+    assert await cache.get(user) is not None
+
+
+async def test_keys_of_another_kind_are_a_miss_and_are_replaced(redis: RedisLine) -> None:
+    cache, pages, user = ActiveSubscriptionsCache(redis), NewestPageCache(redis), uuid4()
+    await redis.client.lpush(key_of(user), "x")  # type: ignore[misc] # typed for both kinds of client
+    await redis.client.set(f"page:{user}", "x")
+    assert await cache.get(user) is None
+    assert await pages.get(user) is None
+    await cache.put([access(user, 2)], NOW)
+    await pages.put(user, 2, b"page")
+    assert await cache.get(user) is not None
+    assert await pages.get(user) == b"page"
+
+
+@pytest.mark.parametrize(
+    ("ends_in", "life_s"), [(timedelta(seconds=1), 60), (timedelta(hours=2), 7200), (timedelta(days=40), 86_400)]
+)
+async def test_a_key_lives_until_the_earliest_end_within_bounds(
+    redis: RedisLine, ends_in: timedelta, life_s: int
+) -> None:
+    user = uuid4()
+    await ActiveSubscriptionsCache(redis).put([access(user, 1, NOW + ends_in)], NOW)
+    assert life_s - 5 <= await redis.client.ttl(key_of(user)) <= life_s
+
+
+async def test_many_who_miss_are_one_read_of_postgres(engine: AsyncEngine, valkey: EmbeddedValkey) -> None:
+    books = Books(engine)
+    user = await books.person()
+    await books.subscription(user, await books.plan())
+    lines = [RedisLine(valkey.url) for _ in range(3)]  # three processes
+    services = [ActiveSubscriptions(engine, line, HandClock(NOW), Rules()) for line in lines]
+    reads = 0
+
+    def count(*args: object) -> None:
+        nonlocal reads
+        reads += "FROM users LEFT OUTER JOIN subscriptions" in str(args[2])
+
+    event.listen(engine.sync_engine, "before_cursor_execute", count)
+    try:
+        found = await asyncio.gather(*(services[n % 3].of(user) for n in range(300)))
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", count)
+    assert {len(one.subscriptions) for one in found} == {1}
+    assert reads == 1
+    for line in lines:
+        await line.close()
+
+
+async def test_a_change_between_reading_and_filling_in_is_noticed_though_redis_was_emptied_then(
+    engine: AsyncEngine, redis: RedisLine
+) -> None:
+    books = Books(engine)
+    user = await books.person()
+    subscription = await books.subscription(user, await books.plan())
+    service = ActiveSubscriptions(engine, redis, HandClock(NOW), Rules())
+    put, changed = service._cache.put, False
+
+    async def change_first(found: list[Access], now: datetime) -> None:
+        nonlocal changed
+        if not changed:
+            changed = True
+            await books.set(tables.subscriptions, subscription, status="canceled", ended_at=NOW)
+            await books.changed(user, access=True)
+        await put(found, now)
+
+    service._cache.put = change_first  # type: ignore[method-assign, assignment] # the moment can't be hit otherwise
+    await service.of(user)
+    assert (await service.of(user)).subscriptions == []
+
+
+async def test_a_redis_that_hangs_costs_one_short_wait_and_postgres_answers(engine: AsyncEngine) -> None:
+    books = Books(engine)
+    user = await books.person()
+    subscription = await books.subscription(user, await books.plan())
+    await books.payment(user, subscription)
+    with throwaway_valkey() as own:
+        line = RedisLine(own.url, patience_s=0.2, pause_s=0.3)
+        service = ActiveSubscriptions(engine, line, HandClock(NOW), Rules())
+        pages = NewestPage(engine, line, PostgresPaymentHistory(engine, "http://billing.test"))
+        assert len((await service.of(user)).subscriptions) == 1
+        assert own.process is not None
+        os.kill(own.process.pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            for _ in range(20):
+                assert len((await service.of(user)).subscriptions) == 1
+                assert b'"items":[{' in await pages.of(user)
+            assert time.monotonic() - began < 1.5
+        finally:
+            os.kill(own.process.pid, signal.SIGCONT)
+        async with asyncio.timeout(5):
+            while True:
+                try:
+                    await line.ask(lambda redis: redis.ping())
+                    break
+                except RedisUnavailable:
+                    await asyncio.sleep(0.05)
+        assert len((await service.of(user)).subscriptions) == 1
+        await line.close()
+
+
+async def test_losing_all_of_redis_loses_nothing(engine: AsyncEngine, redis: RedisLine) -> None:
+    books = Books(engine)
+    user = await books.person()
+    await books.subscription(user, await books.plan())
+    service = ActiveSubscriptions(engine, redis, HandClock(NOW), Rules())
+    before = await service.of(user)
+    await redis.client.flushall()
+    assert await service.of(user) == before
+    await redis.client.script_flush()
+    await redis.client.flushall()
+    assert await service.of(user) == before
+    assert await redis.client.exists(key_of(user))
