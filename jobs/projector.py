@@ -21,8 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from domain.ports import Clock
 from domain.rules import Rules
 from infrastructure.clock import HeldClock, SystemClock
-from infrastructure.elasticsearch.history_writer import HistoryWriter
-from infrastructure.elasticsearch.indices import HistoryIndices
+from infrastructure.elasticsearch.history_writer import HistoryIsGone, HistoryWriter
+from infrastructure.elasticsearch.indices import HistoryIndices, RebuildOvertaken
 from infrastructure.elasticsearch.line import ElasticsearchLine, ElasticsearchRefusal, ElasticsearchUnavailable
 from infrastructure.observability.logs import configure_logs
 from infrastructure.postgres.exclusive import HeldByAnother, exclusive
@@ -91,7 +91,7 @@ class Projector:
                         await self._indices.give_up(state.built)
             except HeldByAnother:
                 pass  # somebody is rebuilding
-            except (ElasticsearchUnavailable, ElasticsearchRefusal) as error:
+            except (ElasticsearchUnavailable, ElasticsearchRefusal, HistoryIsGone, RebuildOvertaken) as error:
                 log.debug("index_not_looked_after", why=str(error))
             self.history.index_is_gone.clear()
             with contextlib.suppress(TimeoutError):
@@ -128,23 +128,32 @@ def _first(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:300]
 
 
+def make_engine(settings: Settings) -> AsyncEngine:
+    """A small pool for a job."""
+    assert settings.database_url is not None, "BILLING_DATABASE_URL: jobs need it"
+    scheme, _, rest = settings.database_url.partition("://")
+    assert scheme in ("postgresql", "postgres")
+    return create_async_engine(
+        f"postgresql+asyncpg://{rest}", pool_size=6, max_overflow=4, connect_args={"timeout": 5, "command_timeout": 30}
+    )
+
+
+def make_clock(settings: Settings) -> Clock:
+    assert settings.database_url is not None, "BILLING_DATABASE_URL: jobs need it"
+    return HeldClock(settings.database_url) if settings.clock is ClockKind.HELD else SystemClock()
+
+
 async def run(settings: Settings) -> None:
     """The whole process, until SIGTERM or SIGINT."""
     assert settings.database_url is not None, "BILLING_DATABASE_URL: the projector needs it"
     assert settings.redis_url is not None, "BILLING_REDIS_URL: the projector needs it"
-    engine = create_async_engine(
-        settings.database_url.replace("postgresql://", "postgresql+asyncpg://", 1).replace(
-            "postgres://", "postgresql+asyncpg://", 1
-        ),
-        pool_size=6,
-        max_overflow=4,
-        connect_args={"timeout": 5, "command_timeout": 30},
-    )
+    engine = make_engine(settings)
     redis = RedisLine(settings.redis_url)
     url = settings.elasticsearch_url
     elasticsearch = None if url in (None, "none") else ElasticsearchLine(str(url), patience_s=3.0, pause_s=0)
-    clock: Clock = HeldClock(settings.database_url) if settings.clock is ClockKind.HELD else SystemClock()
-    projector = Projector(engine, settings.database_url, redis, elasticsearch, clock, Rules(), settings.base_url)
+    projector = Projector(
+        engine, settings.database_url, redis, elasticsearch, make_clock(settings), Rules(), settings.base_url
+    )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

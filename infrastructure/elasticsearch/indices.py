@@ -30,14 +30,18 @@ _LAST_READERS_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Generations:
-    """`shown`: what the alias shows; `built`: what a rebuild is filling, if one is under way."""
+    """`shown`: what the alias shows, None before the first rebuild is through; `built`: what a rebuild is filling."""
 
-    shown: str
+    shown: str | None
     built: str | None = None
 
     def all(self) -> tuple[str, ...]:
         """In the order of writing: what could be seen in the shown one is in the built one when that is swapped in."""
-        return (self.shown,) if self.built is None else (self.built, self.shown)
+        return tuple(one for one in (self.built, self.shown) if one is not None)
+
+
+class RebuildOvertaken(Exception):  # noqa: N818 -- named for what happened
+    """The generation that was being built is not the one that the state names."""
 
 
 class HistoryIndices:
@@ -86,14 +90,20 @@ class HistoryIndices:
         async with self._exclusive():
             state = await self.generations()
             await self._describe()
-            if state is not None:
-                await self._keep(Generations(state.shown, built))
+            await self._keep(Generations(state.shown if state else None, built))
         return built
 
     async def show(self, built: str) -> None:
-        """Move the alias to a generation in one step, then remove all others."""
+        """Move the alias to a generation in one step, then remove all others.
+
+        Raises RebuildOvertaken where nobody has written to it for a while: another rebuild has begun, or
+        Elasticsearch was emptied.
+        """
         month = time.strftime("%Y-%m", time.gmtime())
         async with self._exclusive():
+            state = await self.generations()
+            if state is None or state.built != built:
+                raise RebuildOvertaken(built)
             await self._make(built, month, shown=False)  # an alias needs an index, even where nobody has paid yet
             await self._line.ask("POST", f"{self._pattern(built)}/_refresh", patience_s=_SLOW_S)
             others = [name for name in await self._existing() if not self._is_of(built, name)]
@@ -117,7 +127,10 @@ class HistoryIndices:
             state = await self.generations()
             if state is None or state.built != built:
                 return
-            await self._keep(Generations(state.shown))
+            if state.shown is None:
+                await self._line.ask("DELETE", f"{self.alias}.state/_doc/generations", patience_s=_SLOW_S)
+            else:
+                await self._keep(Generations(state.shown))
             await self._remove([name for name in await self._existing() if self._is_of(built, name)])
         self.forget()
 

@@ -150,7 +150,7 @@ class HistoryProjection:
         # First the documents, then the generations: a rebuild that begins after this reads the books after us.
         documents = await self._documents(payment_ids)
         generations = await self._indices.generations()
-        if generations is None:
+        if generations is None or generations.shown is None:
             raise HistoryIsGone("no generation is shown")
         refused = dict(await self._writer.write(generations.all(), documents, searchable=True))
         self._index_down = False
@@ -197,7 +197,7 @@ class HistoryProjection:
             generations = await self._indices.generations()
         except (ElasticsearchUnavailable, ElasticsearchRefusal):
             return
-        if generations is None:
+        if generations is None or generations.shown is None:
             self.index_is_gone.set()
         else:
             self._index_down = False
