@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from infrastructure.auth.tokens import TokenVerifier
+from infrastructure.http.shortcuts import Shortcuts, route_of
 from infrastructure.http.surroundings import surround
 from queries.api import internal, payment_methods, payments, plans, refunds, subscriptions
 from queries.sources import Sources
@@ -16,22 +17,28 @@ from queries.sources import Sources
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
-    plans.router,
-    subscriptions.router,
     payments.router,
     payments.anybody,
+    subscriptions.router,
+    plans.router,
     refunds.router,
     payment_methods.router,
     internal.router,
 )
+SHORTCUTS: Final = (
+    (route_of(payments.router.routes, payments.list_payments), payments.newest_page),
+    (route_of(internal.router.routes, internal.get_active_subscriptions), internal.quick_active_subscriptions),
+    (route_of(internal.router.routes, internal.get_token_claims), internal.quick_token_claims),
+)
 
 
 def add_queries(app: FastAPI, sources: Sources, token_verifier: TokenVerifier) -> None:
-    """Add the read side's routes to an application; whoever made the app calls `surround` on it once."""
+    """Add the read side to an application; whoever made it calls `surround` on it once, after this."""
     app.state.queries = sources
     app.state.token_verifier = token_verifier
     for router in ROUTERS:
         app.include_router(router)
+    app.add_middleware(Shortcuts, shortcuts=SHORTCUTS)
 
 
 def create_app(sources: Sources, token_verifier: TokenVerifier, lifespan: Lifespan | None = None) -> FastAPI:

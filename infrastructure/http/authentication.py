@@ -9,7 +9,7 @@ The token's verifier is the application's: `app.state.token_verifier = TokenVeri
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import structlog
 from fastapi import Depends, Request
@@ -30,13 +30,11 @@ from infrastructure.postgres.outage import is_outage
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-Shortcut = Callable[[Request, Caller], Awaitable[Response | None]]
+R = TypeVar("R")
 
 
 class PublicRoute(APIRoute):
     """Anybody may call; no token is looked at."""
-
-    shortcuts: ClassVar[dict[Callable[..., Any], Shortcut]] = {}
 
     async def admit(self, request: Request) -> None:
         """Raises Problem where the caller may not call."""
@@ -46,15 +44,10 @@ class PublicRoute(APIRoute):
         needs = list(_all_of(self.dependant))
         names = frozenset(field.alias for one in needs for field in one.query_params)
         has_body = any(one.body_params for one in needs)
-        shortcut = self.shortcuts.get(self.endpoint)
 
         async def answer(request: Request) -> Response:
             await self.admit(request)
             request.state.written = read_consistency_token(request)
-            if shortcut is not None and not request.scope["query_string"]:
-                found = await shortcut(request, request.state.caller)
-                if found is not None:
-                    return found
             check_query(request, names)
             await self.check_key(request)
             if has_body:
@@ -105,20 +98,10 @@ class AdminRoute(_TokenRoute):
             raise Problem("forbidden", "This needs the scope billing:admin.")
 
 
-def shortcut(answer: Shortcut) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Answer a route's plain calls (no query string) without FastAPI's machinery; None from it goes the usual way."""
-
-    def keep(endpoint: Callable[..., Any]) -> Callable[..., Any]:
-        PublicRoute.shortcuts[endpoint] = answer
-        return endpoint
-
-    return keep
-
-
-def told(answer: Handler) -> Handler:
+def told(answer: Callable[[Request], Awaitable[R]]) -> Callable[[Request], Coroutine[Any, Any, R | Response]]:
     """Whatever goes wrong inside ends as a problem."""
 
-    async def answer_or_tell(request: Request) -> Response:
+    async def answer_or_tell(request: Request) -> R | Response:
         try:
             return await answer(request)
         except Exception as error:

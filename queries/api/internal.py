@@ -12,7 +12,7 @@ from starlette.responses import Response
 from domain.access import Access, token_claims
 from domain.errors import NotFoundHere
 from infrastructure.auth.caller import Caller
-from infrastructure.http.authentication import InternalRoute, shortcut
+from infrastructure.http.authentication import InternalRoute
 from infrastructure.http.problems import responses
 from infrastructure.postgres.documents import moment, payment_system_document, plan_document, plan_rows
 from infrastructure.postgres.tables import payment_systems, plans
@@ -83,7 +83,6 @@ async def quick_token_claims(request: Request, _: Caller) -> Response | None:
     response_model=None,
     responses={200: {"model": ActiveSubscriptionsShape}, **_PROBLEMS},
 )
-@shortcut(quick_active_subscriptions)
 async def get_active_subscriptions(
     user_id: UUID, request: Request, sources: CurrentSources, consistency: ConsistencyToken = None
 ) -> Response:
@@ -94,7 +93,6 @@ async def get_active_subscriptions(
 @router.get(
     "/users/{user_id}/token-claims", response_model=None, responses={200: {"model": TokenClaimsShape}, **_PROBLEMS}
 )
-@shortcut(quick_token_claims)
 async def get_token_claims(
     user_id: UUID, request: Request, sources: CurrentSources, consistency: ConsistencyToken = None
 ) -> Response:

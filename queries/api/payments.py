@@ -14,7 +14,7 @@ from domain.payment import PaymentKind, PaymentStatus
 from domain.payment_history import ALL, HistoryFilter
 from domain.periods import DEFAULT_ZONE
 from infrastructure.auth.caller import Caller
-from infrastructure.http.authentication import AnyCallerRoute, CurrentCaller, UserRoute, shortcut
+from infrastructure.http.authentication import AnyCallerRoute, CurrentCaller, UserRoute
 from infrastructure.http.problems import responses
 from infrastructure.postgres.documents import money, payment_document, payment_rows
 from infrastructure.postgres.tables import payments, users
@@ -52,7 +52,6 @@ async def newest_page(request: Request, caller: Caller) -> Response | None:
 
 
 @router.get("/v1/payments", response_model=None, responses={200: {"model": PaymentList}, **_PROBLEMS})
-@shortcut(newest_page)
 async def list_payments(
     request: Request,
     caller: CurrentCaller,
