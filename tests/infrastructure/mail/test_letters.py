@@ -1,0 +1,217 @@
+"""Every letter says what happened, how much, what comes next and what to do; and none ever fails."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import pytest
+
+from domain.cancellation_reasons import ADVICE
+from infrastructure.mail.letters import Letter, kind_of, render
+from infrastructure.mail.reasons import explain
+from infrastructure.mail.wording import moment, money
+
+FACTS: dict[str, Any] = {
+    "plan_name": "Премиум",
+    "amount": "499.00",
+    "price": "549.00",
+    "currency": "RUB",
+    "period_start": "2027-01-31T09:00:00Z",
+    "period_end": "2027-02-28T09:00:00+00:00",
+    "next_charge_at": "2027-02-28T09:00:00Z",
+    "next_try_at": "2027-03-01T09:00:00Z",
+    "access_until": "2027-03-03T09:00:00Z",
+    "reason": "insufficient_funds",
+    "status_url": "https://cinema.example/v1/payments/0190a8e2",
+    "manage_url": "https://cinema.example/subscriptions",
+    "payment_id": "0190a8e2-7c11-7d55-8f00-2b1de4ad8a11",
+    "subscription_id": "0190a8e2-7c11-7d55-8f00-2b1de4ad8a12",
+    "method_title": "Bank card *4477",
+    "person_name": "Вера",
+}
+TOLD = [
+    "payment.succeeded subscription.activated",
+    "payment.succeeded subscription.renewed",
+    "payment.succeeded subscription.plan_changed",
+    "payment.succeeded subscription.trial_started",
+    "payment.succeeded",
+    "payment.failed",
+    "payment.failed subscription.expired",
+    "payment.failed subscription.past_due",
+    "payment.succeeded refund.requested",
+    "payment.succeeded refund.succeeded",
+    "refund.requested",
+    "refund.succeeded",
+    "refund.succeeded subscription.canceled",
+    "refund.failed",
+    "subscription.activated",
+    "subscription.renewed",
+    "subscription.trial_started",
+    "subscription.plan_changed",
+    "subscription.charge_planned",
+    "subscription.cancellation_planned",
+    "subscription.canceled",
+    "subscription.expired",
+    "subscription.past_due",
+]
+UNTOLD = ["", "something.new", "payment_method.removed", "subscription.resumed"]
+
+
+def letter(events: str, locale: str = "ru", zone: str = "Europe/Moscow", **facts: Any) -> Letter:
+    return Letter(tuple(events.split()), locale, zone, facts)
+
+
+def words(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", " ", html, flags=re.DOTALL))
+
+
+@pytest.mark.parametrize(("events", "locale"), list(itertools.product(TOLD + UNTOLD, ["ru", "en"])))
+def test_a_letter_is_whole_with_all_facts_and_with_none(events: str, locale: str) -> None:
+    for facts in (FACTS, {}, {**FACTS, "kind": "first"}, dict.fromkeys(FACTS)):
+        rendered = render(letter(events, locale, **facts))
+        assert rendered.subject
+        assert "\n" not in rendered.subject
+        for part in (rendered.subject, rendered.text, words(rendered.html)):
+            assert "None" not in part
+            assert not re.search(r"[{}%]|  \S|\s[,.;]\s|«»|“”|\(\)", part.replace("\n", "")), part
+        if facts is FACTS:
+            assert FACTS["payment_id"] in rendered.text
+            assert FACTS["payment_id"] in rendered.html
+            assert "Премиум" in rendered.text
+            assert FACTS["status_url"] in rendered.text
+            assert FACTS["status_url"] in rendered.html
+
+
+@pytest.mark.parametrize("events", TOLD)
+def test_each_event_that_is_told_has_a_letter_of_its_own_in_any_order(events: str) -> None:
+    kind = kind_of(tuple(events.split()))
+    assert kind != "general"
+    assert kind_of(tuple(reversed(events.split()))) == kind
+
+
+@pytest.mark.parametrize("events", UNTOLD)
+def test_what_no_template_knows_is_told_in_general_words(events: str) -> None:
+    assert kind_of(tuple(events.split())) == "general"
+
+
+def test_a_renewal_that_failed_tells_the_reason_what_to_do_and_the_next_try() -> None:
+    text = render(letter("payment.failed subscription.past_due", **FACTS)).text
+    assert "На карте не хватило денег." in text
+    assert "Что делать: пополните карту или оплатите другой." in text
+    assert "ещё раз 1 марта 2027 г., 12:00 (МСК)" in text
+    assert "до 3 марта 2027 г., 12:00 (МСК)" in text
+    assert "499,00 ₽" in text
+    assert "Банковская карта *4477" in text
+    assert FACTS["manage_url"] in text
+
+
+def test_a_renewal_that_will_not_be_tried_again_says_so() -> None:
+    text = render(letter("payment.failed subscription.past_due", **{**FACTS, "next_try_at": None})).text
+    assert "больше пробовать не будем" in text
+
+
+def test_a_reminder_tells_the_day_the_price_and_how_to_stop_it() -> None:
+    rendered = render(letter("subscription.charge_planned", "en", "Asia/Tomsk", **FACTS))
+    assert "549.00 RUB" in rendered.subject
+    assert "28 February 2027, 16:00 (UTC+7)" in rendered.text
+    assert "Cancel the renewal" in rendered.text
+
+
+def test_a_refund_of_money_that_came_too_late_says_why_it_came_back() -> None:
+    text = render(letter("refund.succeeded", **FACTS, origin="late_money")).text
+    assert "уже отменена или закончилась. Мы вернули его полностью." in text
+
+
+def test_a_payment_for_another_plan_tells_of_the_new_plan() -> None:
+    assert "Тариф изменён на «Премиум»" in render(letter("payment.succeeded", **FACTS, kind="plan_change")).subject
+
+
+def test_a_card_that_could_not_be_bound_is_not_called_a_payment_of_nothing() -> None:
+    facts = {**FACTS, "amount": "0.00", "kind": "binding"}
+    text = render(letter("payment.failed subscription.expired", **facts)).text
+    assert "Привязать карту не получилось." in text
+    assert "0,00" not in text
+
+
+def test_both_parts_say_the_same() -> None:
+    rendered = render(letter("payment.succeeded subscription.renewed", **FACTS))
+    for sentence in ("Оплата 499,00 ₽ за новый период прошла.", "Подписка «Премиум» продлена"):
+        assert sentence in rendered.text
+        assert sentence in words(rendered.html)
+
+
+def test_facts_are_text_and_never_markup_nor_headers() -> None:
+    evil = "<script>alert(1)</script>\r\nBcc: a@b"
+    facts = {**FACTS, "plan_name": evil, "person_name": evil, "method_title": evil, "payment_id": evil}
+    for events in TOLD:
+        rendered = render(letter(events, **facts))
+        assert "<script" not in rendered.html
+        assert "&amp;lt;" not in rendered.html
+        assert "\r" not in rendered.subject
+        assert "<script>" in rendered.text
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "//evil.example", "x"])
+def test_a_button_leads_to_an_address_and_runs_nothing(url: str) -> None:
+    rendered = render(letter("payment.succeeded", status_url=url, manage_url=url))
+    assert "href" not in rendered.html
+
+
+def test_unreadable_facts_are_left_out() -> None:
+    broken = dict.fromkeys(FACTS, "\U0001f4a9") | {"amount": 4.99, "period_end": "tomorrow", "next_charge_at": 5}
+    rendered = render(letter("payment.succeeded subscription.renewed", "xx", "Nowhere/Land", **broken))
+    assert "4.99" not in rendered.text
+    assert "tomorrow" not in rendered.text
+
+
+@pytest.mark.parametrize("locale", ["ru", "en"])
+@pytest.mark.parametrize("reason", ADVICE)
+def test_every_reason_of_the_payment_system_is_explained(reason: str, locale: str) -> None:
+    explained = explain(reason, locale)
+    assert explained != explain(None, locale)
+    assert explained.what.endswith(".")
+    assert explained.to_do.endswith(".")
+
+
+@pytest.mark.parametrize("reason", [None, "", "brand_new_reason", 5, ["card_expired"]])
+def test_a_reason_that_nobody_knows_is_told_in_general_words(reason: object) -> None:
+    assert explain(reason, "ru").to_do == "Попробуйте ещё раз или оплатите другой картой."
+
+
+@pytest.mark.parametrize(
+    ("value", "currency", "ru", "en"),
+    [
+        ("499.00", "RUB", "499,00 ₽", "499.00 RUB"),
+        ("0.05", None, "0,05 ₽", "0.05 RUB"),
+        ("1299.90", "RUB", "1299,90 ₽", "1299.90 RUB"),
+        ("350000.00", "RUB", "350\u00a0000,00 ₽", "350,000.00 RUB"),
+        ("5.00", "USD", "5,00 USD", "5.00 USD"),
+        ({"value": "499.00", "currency": "RUB"}, None, "499,00 ₽", "499.00 RUB"),
+        ("-1.00", "RUB", None, None),
+        ("1e5", "RUB", None, None),
+        (499, "RUB", None, None),
+        ("499", "RUB", None, None),
+    ],
+)
+def test_money_is_written_as_people_write_it(value: object, currency: object, ru: str | None, en: str | None) -> None:
+    assert (money(value, currency, "ru"), money(value, currency, "en")) == (ru, en)
+
+
+@pytest.mark.parametrize(
+    ("value", "zone", "ru", "en"),
+    [
+        ("2027-01-31T09:00:00Z", "Europe/Moscow", "31 января 2027 г., 12:00 (МСК)", "31 January 2027, 12:00 (MSK)"),
+        ("2027-12-31T21:30:00Z", "Asia/Tomsk", "1 января 2028 г., 04:30 (UTC+7)", "1 January 2028, 04:30 (UTC+7)"),
+        ("2027-05-09T00:00:00Z", "UTC", "9 мая 2027 г., 00:00 (UTC)", "9 May 2027, 00:00 (UTC)"),
+        ("2027-05-09T00:00:00Z", "Asia/Kolkata", "9 мая 2027 г., 05:30 (UTC+5:30)", "9 May 2027, 05:30 (UTC+5:30)"),
+        ("2027-05-09T00:00:00Z", "Europe", "9 мая 2027 г., 03:00 (МСК)", "9 May 2027, 03:00 (MSK)"),
+        ("2027-05-09T00:00:00", "UTC", None, None),
+        ("0001-01-01T00:00:00Z", "America/New_York", None, None),
+        ("soon", "UTC", None, None),
+        (None, "UTC", None, None),
+    ],
+)
+def test_times_are_written_in_the_persons_zone(value: object, zone: str, ru: str | None, en: str | None) -> None:
+    assert (moment(value, zone, "ru"), moment(value, zone, "en")) == (ru, en)
