@@ -55,7 +55,7 @@ class Letters:
         """The newest first; an empty filter lets everything through."""
         return [
             summary
-            for summary in reversed(self._summaries.values())
+            for summary in reversed(list(self._summaries.values()))  # a copy: mails are kept in threads
             if (not to or to.lower() in (address.lower() for address in summary.to))
             and (not event or event in summary.events)
             and (not object_id or object_id == summary.object)

@@ -169,6 +169,17 @@ def test_neither_reader_nor_letter_are_in_what_is_logged_of_a_mail() -> None:
     assert "Спасибо" not in repr(mail())
 
 
+async def test_many_mails_at_once_are_all_kept_and_can_be_looked_for_meanwhile(mailbox: Mailbox) -> None:
+    letters = [mail(to="crowd@example.org") for _ in range(40)]
+    results, *_ = await asyncio.gather(
+        asyncio.gather(*(sender(mailbox).send(letter) for letter in letters)),
+        *(mailbox.messages(to="CROWD@example.org") for _ in range(10)),
+    )
+    assert results == [Sent()] * 40
+    kept = {one["message_id"] for one in await mailbox.messages(to="crowd@example.org")}
+    assert kept == {f"<{letter.message_id}@example.org>" for letter in letters}
+
+
 async def test_mails_outlive_a_restart_of_the_mailbox(tmp_path: Path) -> None:
     letter = mail()
     async with running(tmp_path) as mailbox:
