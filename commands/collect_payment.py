@@ -1,0 +1,70 @@
+"""Ask the payment system for the money, with no transaction open, and hand on what it says (invariants 1 and 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from commands.instruments import charge_request
+from commands.settle_payment import News, SettlePayment, settle_payment
+from commands.world import World
+from domain.errors import NotFoundHere
+from domain.payment import Payment, PaysWith
+from domain.payment_system import NotFound, Silence
+from domain.ports import OpenUnitOfWork, PaymentSystem
+
+_KEY_MARGIN = timedelta(hours=1)
+"""A key is trusted for this much less than the payment system promises: a call takes time to arrive."""
+_SEARCH_MARGIN = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectPayment:
+    payment_id: UUID
+
+
+async def collect_payment(command: CollectPayment, open_uow: OpenUnitOfWork, world: World) -> Payment:
+    """Make the charge, or learn what became of it: for the first call, its repetition and the janitor alike."""
+    async with open_uow() as uow:
+        payment = await uow.payments.find(command.payment_id)
+    if payment is None or payment.payment_system is None:
+        raise NotFoundHere("payment")
+    return await collect(payment, open_uow, world)
+
+
+async def collect(payment: Payment, open_uow: OpenUnitOfWork, world: World) -> Payment:
+    """As `collect_payment`, for a payment just committed."""
+    if not payment.is_open or payment.payment_system is None:
+        return await settle_payment(SettlePayment(payment.id, Silence("nothing to ask")), open_uow, world)
+    system = await world.payment_systems.by_code(payment.payment_system)
+    news = await _news_of(payment, system, world)
+    return await settle_payment(SettlePayment(payment.id, news), open_uow, world)
+
+
+async def _news_of(payment: Payment, system: PaymentSystem, world: World) -> News:
+    """The object where its id is known; the same key again while it is remembered; then the list (invariant 4)."""
+    if payment.provider_payment_id is not None:
+        found = await system.get_payment(payment.provider_payment_id)
+        # An object that was there does not vanish: not finding it is no news of how it ended.
+        return Silence("the payment system does not find its own payment") if isinstance(found, NotFound) else found
+    if _may_repeat(payment, system, world):
+        return await system.create_payment(charge_request(payment, world))
+    since = payment.created_at - _SEARCH_MARGIN
+    found = await system.find_payment(payment.id, since, world.clock.now() + _SEARCH_MARGIN)
+    if isinstance(found, NotFound) and not _key_has_lapsed(payment, system, world):
+        # It may still be on its way there: only a payment system that has forgotten the key is believed.
+        return Silence("the payment system does not list it yet")
+    return found
+
+
+def _may_repeat(payment: Payment, system: PaymentSystem, world: World) -> bool:
+    if payment.pays_with is PaysWith.CARD:  # the CVC was never kept: it cannot be sent again (PAY-13)
+        return False
+    lifetime = timedelta(seconds=system.capabilities.key_lifetime_s) - _KEY_MARGIN
+    return world.clock.now() - payment.created_at < lifetime
+
+
+def _key_has_lapsed(payment: Payment, system: PaymentSystem, world: World) -> bool:
+    lifetime = timedelta(seconds=system.capabilities.key_lifetime_s) + _KEY_MARGIN
+    return world.clock.now() - payment.created_at > lifetime

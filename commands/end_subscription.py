@@ -1,0 +1,70 @@
+"""What time brings to a subscription beside charges: its planned end, the end of patience, a reminder (SUB-5, SUB-6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from commands import facts
+from commands.own_subscription import own_subscription
+from commands.world import World
+from domain.errors import NotDue
+from domain.events import Event, EventType
+from domain.plan import Plan
+from domain.ports import UnitOfWork
+from domain.subscription import Subscription, SubscriptionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class EndSubscription:
+    subscription_id: UUID
+
+
+async def end_subscription(command: EndSubscription, uow: UnitOfWork, world: World) -> Subscription:
+    """End one whose time has come; ask the person where a period ends and there is no method to charge."""
+    subscription = await own_subscription(command.subscription_id, None, uow)
+    now = world.clock.now()
+    if subscription.end_at is None or subscription.end_at > now or subscription.open_payment_id is not None:
+        raise NotDue("This subscription does not end now.")
+    plan = await uow.plans.by_id(subscription.plan_id)
+    if subscription.cancel_at_period_end:
+        subscription.end_as_canceled(now)
+        _record(EventType.SUBSCRIPTION_CANCELED, subscription, plan, uow, world)
+    elif subscription.status is SubscriptionStatus.PAST_DUE:
+        subscription.expire(now)
+        _record(EventType.SUBSCRIPTION_EXPIRED, subscription, plan, uow, world)
+    else:
+        subscription.lacks_method(now, world.rules)
+        _record(EventType.SUBSCRIPTION_PAST_DUE, subscription, plan, uow, world)
+    return subscription
+
+
+@dataclass(frozen=True, slots=True)
+class RemindOfCharge:
+    subscription_id: UUID
+
+
+async def remind_of_charge(command: RemindOfCharge, uow: UnitOfWork, world: World) -> Subscription:
+    """Tell the person what will be charged and when, once for each charge."""
+    subscription = await own_subscription(command.subscription_id, None, uow)
+    now, charge_at = world.clock.now(), subscription.next_charge_at
+    if subscription.remind_at is None or subscription.remind_at > now or charge_at is None:
+        raise NotDue("There is nothing to remind of.")
+    subscription.remind_at = None
+    if charge_at > now:  # after a long downtime the charge itself has come: a reminder would be a lie
+        plan = await uow.plans.by_id(subscription.plan_id)
+        price = {"amount": plan.price.value, "currency": plan.price.currency}
+        _record(EventType.SUBSCRIPTION_CHARGE_PLANNED, subscription, plan, uow, world, price)
+    return subscription
+
+
+def _record(
+    happened: EventType,
+    subscription: Subscription,
+    plan: Plan,
+    uow: UnitOfWork,
+    world: World,
+    more: dict[str, object] | None = None,
+) -> None:
+    told = {**facts.of_subscription(subscription, plan), **(more or {})}
+    uow.record(Event(happened, world.clock.now(), subscription.user_id, subscription.id, data=told))

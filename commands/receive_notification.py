@@ -1,0 +1,116 @@
+"""A payment system's notification: stored once and answered at once, believed later and never by itself (PAY-7)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from uuid import UUID
+
+from commands.collect_payment import CollectPayment, collect_payment
+from commands.send_refund import SendRefund, send_refund
+from commands.settle_payment import SettlePayment, settle_payment
+from commands.settle_refund import SettleRefund, settle_refund
+from commands.world import World
+from domain.payment_system import NotFound, NotificationKind, PaymentSnapshot, RefundSnapshot, Silence
+from domain.ports import InboxEntry, OpenUnitOfWork, PaymentSystem, UnitOfWork
+
+_TRIES = 12
+_LONGEST_WAIT_S = 600
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveNotification:
+    payment_system: str
+    kind: str
+    event: str
+    provider_object_id: str
+    body: bytes
+
+
+async def receive_notification(command: ReceiveNotification, uow: UnitOfWork, world: World) -> UUID | None:
+    """Keep it as it came, each content once; None where it is known."""
+    digest = hashlib.sha256(command.body).digest()
+    body = command.body.decode("utf-8", "replace").replace("\x00", "")
+    return await uow.inbox.store(
+        command.payment_system, command.kind, command.event, command.provider_object_id, digest, body
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FollowNotification:
+    entry_id: UUID
+
+
+async def follow_notification(command: FollowNotification, open_uow: OpenUnitOfWork, world: World) -> str:
+    """Fetch the object that the notification points at and settle what it says; returns what came of it."""
+    async with open_uow() as uow:
+        entry = await uow.inbox.lock(command.entry_id)
+    if entry is None:
+        return "done before"
+    try:
+        outcome = await _follow(entry, open_uow, world)
+        failed = outcome.startswith("silence")
+    except Exception as error:  # a poison entry is set aside with its reason; the sweep goes on
+        outcome, failed = f"{type(error).__name__}: {error}", True
+    async with open_uow() as uow:
+        if failed:
+            wait_s = min(2.0**entry.attempts, _LONGEST_WAIT_S)
+            await uow.inbox.failed(entry.id, outcome, wait_s, set_aside=entry.attempts + 1 >= _TRIES)
+        else:
+            await uow.inbox.done(entry.id, outcome)
+    return outcome
+
+
+async def _follow(entry: InboxEntry, open_uow: OpenUnitOfWork, world: World) -> str:
+    system = await world.payment_systems.by_code(entry.payment_system)
+    if entry.kind == NotificationKind.REFUND:
+        return await _follow_refund(entry, system, open_uow, world)
+    if entry.kind == NotificationKind.PAYMENT:
+        return await _follow_payment(entry, system, open_uow, world)
+    return "nothing waits for this"
+
+
+async def _follow_payment(entry: InboxEntry, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World) -> str:
+    async with open_uow() as uow:
+        payment = await uow.payments.find_by_provider_id(entry.payment_system, entry.provider_object_id)
+    if payment is not None and payment.is_open:
+        await collect_payment(CollectPayment(payment.id), open_uow, world)
+        return "asked"
+    news = await system.get_payment(entry.provider_object_id)
+    match news:
+        case Silence(why=why):
+            return f"silence: {why}"
+        case NotFound():
+            return "forged: the payment system has no such payment"
+        case PaymentSnapshot(payment_id=None):
+            return "not ours: it carries no payment of this service"
+        case PaymentSnapshot(payment_id=payment_id) if payment_id is not None:
+            async with open_uow() as uow:
+                ours = await uow.payments.find(payment_id)
+            if ours is None or ours.payment_system != entry.payment_system:
+                return "not ours: there is no such payment"
+            await settle_payment(SettlePayment(payment_id, news), open_uow, world)
+    return "settled"
+
+
+async def _follow_refund(entry: InboxEntry, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World) -> str:
+    async with open_uow() as uow:
+        refund = await uow.refunds.find_by_provider_id(entry.payment_system, entry.provider_object_id)
+    if refund is not None and refund.is_open:
+        await send_refund(SendRefund(refund.id), open_uow, world)
+        return "asked"
+    news = await system.get_refund(entry.provider_object_id)
+    match news:
+        case Silence(why=why):
+            return f"silence: {why}"
+        case NotFound():
+            return "forged: the payment system has no such refund"
+        case RefundSnapshot(refund_id=None):
+            return "not ours: it carries no refund of this service"
+        case RefundSnapshot(refund_id=refund_id) if refund_id is not None:
+            async with open_uow() as uow:
+                ours = await uow.refunds.find(refund_id)
+            if ours is None or ours.payment_system != entry.payment_system:
+                return "not ours: there is no such refund"
+            await settle_refund(SettleRefund(refund_id, news), open_uow, world)
+    return "settled"

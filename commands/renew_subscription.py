@@ -1,0 +1,37 @@
+"""Renew a subscription whose period is over, or try again what was refused (PAY-2, SUB-5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from commands.begin_payment import begin_payment
+from commands.instruments import SavedMethod
+from commands.own_subscription import own_subscription
+from commands.world import World
+from domain.errors import NotDue, PaymentInProgress
+from domain.payment import Payment, PaymentKind
+from domain.ports import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class RenewSubscription:
+    subscription_id: UUID
+
+
+async def renew_subscription(command: RenewSubscription, uow: UnitOfWork, world: World) -> Payment:
+    """Write the intent to charge the saved method, at the price that holds now; `collect_payment` goes on.
+
+    Each period exactly once, by whomever and however often this is called: the second finds a payment
+    open, or nothing due.
+    """
+    subscription = await own_subscription(command.subscription_id, None, uow)
+    if subscription.open_payment_id is not None:
+        raise PaymentInProgress(subscription.open_payment_id)
+    due_at, method_id = subscription.next_charge_at, subscription.payment_method_id
+    if due_at is None or due_at > world.clock.now() or subscription.refunding or method_id is None:
+        raise NotDue("Nothing of this subscription is due.")
+    plan = await uow.plans.by_id(subscription.plan_id)
+    system = await world.payment_systems.by_code(subscription.payment_system)
+    choice = SavedMethod(method_id)
+    return await begin_payment(subscription, plan, PaymentKind.RENEWAL, choice, system, uow, world, by_person=False)

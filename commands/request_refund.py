@@ -1,0 +1,88 @@
+"""Ask for money back: by the person under the policy (PAY-4), or from inside with an amount (PAY-6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from commands.begin_refund import begin_refund
+from commands.own_subscription import own_subscription
+from commands.world import World
+from domain.errors import NotFoundHere, NothingToRefund, RefundInProgress
+from domain.money import Money
+from domain.payment import PaymentKind, PaymentStatus
+from domain.ports import UnitOfWork
+from domain.refund import Refund, RefundOrigin, quote_refund
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefund:
+    """Of the payment for the current period, as much as the policy gives."""
+
+    user_id: UUID
+    subscription_id: UUID
+    reason: str | None
+
+
+async def request_refund(command: RequestRefund, uow: UnitOfWork, world: World) -> Refund:
+    """Compute, reserve and commit; a job asks the payment system. Until it has ended nothing is charged."""
+    subscription = await own_subscription(command.subscription_id, command.user_id, uow)
+    payment = await uow.payments.of_current_period(subscription.id, subscription.period_number)
+    if payment is None or not subscription.is_running or payment.kind is PaymentKind.EXTERNAL:
+        raise NothingToRefund("There is no payment of a current period to return.")
+    if subscription.refunding or await uow.refunds.open_of(payment.id) is not None:
+        raise RefundInProgress("A refund of this payment is under way.")
+    quote = quote_refund(payment, world.clock.now(), world.rules)
+    if not quote.amount:
+        raise NothingToRefund("Nothing of this payment is left to return.")
+    plan = await uow.plans.by_id(payment.plan_id)
+    subscription.refunding = True
+    return begin_refund(
+        payment,
+        quote.amount,
+        RefundOrigin.PERSON,
+        plan,
+        uow,
+        world,
+        ends_subscription=True,
+        reason=command.reason,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RefundPayment:
+    """`amount` None returns all that is left."""
+
+    payment_id: UUID
+    amount: Money | None
+    reason: str
+
+
+async def refund_payment(command: RefundPayment, uow: UnitOfWork, world: World) -> Refund:
+    """An internal refund; it ends the subscription only where it returns the rest of the current period's payment."""
+    found = await uow.payments.find(command.payment_id)
+    if found is None:
+        raise NotFoundHere("payment")
+    subscription = await own_subscription(found.subscription_id, None, uow)
+    payment = await uow.payments.lock(command.payment_id)
+    if payment is None or payment.status is not PaymentStatus.SUCCEEDED or payment.kind is PaymentKind.EXTERNAL:
+        raise NothingToRefund("Only a payment that has succeeded through a payment system can be returned.")
+    if await uow.refunds.open_of(payment.id) is not None:
+        raise RefundInProgress("A refund of this payment is under way.")
+    if not payment.left_to_refund:
+        raise NothingToRefund("All of this payment was returned.")
+    amount = command.amount or payment.left_to_refund
+    current = subscription.is_running and payment.period_number == subscription.period_number
+    ends = current and amount == payment.left_to_refund
+    subscription.refunding = subscription.refunding or ends
+    plan = await uow.plans.by_id(payment.plan_id)
+    return begin_refund(
+        payment,
+        amount,
+        RefundOrigin.INTERNAL,
+        plan,
+        uow,
+        world,
+        ends_subscription=ends,
+        reason=command.reason,
+    )

@@ -1,0 +1,24 @@
+"""Money that arrives for what has ended goes back in full, by itself (`api.md`, "Money for what has ended")."""
+
+from __future__ import annotations
+
+from commands.begin_refund import begin_refund
+from commands.world import World
+from domain.payment import Payment
+from domain.plan import Plan
+from domain.ports import UnitOfWork
+from domain.refund import RefundOrigin
+
+
+async def return_late_money(payment: Payment, plan: Plan, uow: UnitOfWork, world: World) -> None:
+    """Reserve a refund of all of it; the refund's job asks the payment system."""
+    begin_refund(
+        payment,
+        payment.left_to_refund,
+        RefundOrigin.LATE_MONEY,
+        plan,
+        uow,
+        world,
+        ends_subscription=False,
+        reason="the subscription had ended",
+    )

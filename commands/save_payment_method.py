@@ -1,0 +1,41 @@
+"""Keep the method that a payment system saved during a payment, for charges to come (PAY-1, PAY-12)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from commands.world import World
+from domain.payment import Payment
+from domain.payment_method import PaymentMethod
+from domain.payment_system import ProviderMethod
+from domain.ports import UnitOfWork
+
+
+async def save_payment_method(
+    payment: Payment, used: ProviderMethod | None, uow: UnitOfWork, world: World
+) -> UUID | None:
+    """Note on the payment what it was paid with; returns the method that later charges may use, if there is one."""
+    if used is None or payment.payment_system is None:
+        return payment.payment_method_id
+    known = await uow.payment_methods.by_provider_id(payment.user_id, payment.payment_system, used.provider_method_id)
+    if known is None:
+        known = PaymentMethod(
+            id=world.new_id(),
+            user_id=payment.user_id,
+            payment_system=payment.payment_system,
+            provider_method_id=used.provider_method_id,
+            kind=used.kind,
+            title=used.title,
+            created_at=world.clock.now(),
+            first6=used.first6,
+            last4=used.last4,
+            exp_month=used.exp_month,
+            exp_year=used.exp_year,
+            # One that was not saved there can never be charged again: kept for the books only.
+            removed_at=None if used.saved else world.clock.now(),
+        )
+        mine = await uow.payment_methods.all_of(payment.user_id)
+        known.is_default = used.saved and not any(method.is_default for method in mine)
+        uow.payment_methods.add(known)
+    payment.payment_method_id = known.id
+    return known.id if known.removed_at is None else None

@@ -1,0 +1,227 @@
+"""What a payment system says of a payment lands here, and only here: answer, webhook, poll and janitor alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from commands import facts
+from commands.patience import UNRESOLVED_CASE_AFTER, after_silence, while_waiting
+from commands.return_late_money import return_late_money
+from commands.save_payment_method import save_payment_method
+from commands.world import World
+from domain.cancellation_reasons import RetryAdvice, advice_for
+from domain.dunning import AskThePerson, GiveUp, TryAgain
+from domain.errors import NotFoundHere
+from domain.events import Event, EventType
+from domain.payment import Payment, PaymentKind, PaymentStatus
+from domain.payment_system import (
+    Cancellation,
+    NotFound,
+    PaymentSnapshot,
+    ProviderStatus,
+    Refused,
+    Silence,
+)
+from domain.plan import Plan
+from domain.ports import OpenUnitOfWork, UnitOfWork
+from domain.subscription import Subscription, SubscriptionStatus
+
+News = PaymentSnapshot | Refused | Silence | NotFound
+_FINAL = {ProviderStatus.SUCCEEDED: PaymentStatus.SUCCEEDED, ProviderStatus.CANCELED: PaymentStatus.CANCELED}
+
+
+@dataclass(frozen=True, slots=True)
+class SettlePayment:
+    """`news`: what was heard; NotFound means that the payment system never got the request and never will."""
+
+    payment_id: UUID
+    news: News
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The command's outcome: what callers are shown."""
+
+    subscription_id: UUID
+    payment_id: UUID
+
+
+async def settle_payment(command: SettlePayment, open_uow: OpenUnitOfWork, world: World) -> Payment:
+    """Apply the news once, in one transaction; news that changes nothing is harmless however often it comes."""
+    async with open_uow() as uow:
+        found = await uow.payments.find(command.payment_id)
+        if found is None:
+            raise NotFoundHere("payment")
+        await uow.lock_person(found.user_id)
+        payment = await uow.payments.lock(command.payment_id)
+        if payment is None:
+            raise NotFoundHere("payment")
+        await _Settlement(payment, uow, world).apply(command.news)
+        uow.conclude(Collected(payment.subscription_id, payment.id))
+        return payment
+
+
+class _Settlement:
+    def __init__(self, payment: Payment, uow: UnitOfWork, world: World) -> None:
+        self.payment, self.uow, self.world = payment, uow, world
+        self.now = world.clock.now()
+
+    async def apply(self, news: News) -> None:
+        match news:
+            case Silence():
+                await self._silence(news)
+            case NotFound():
+                if self.payment.is_open:
+                    await self._canceled(Cancellation("never_received", "merchant"))
+            case Refused(code=code):
+                if self.payment.is_open:
+                    await self._canceled(Cancellation(code, "merchant"))
+            case PaymentSnapshot():
+                await self._snapshot(news)
+
+    async def _silence(self, news: Silence) -> None:
+        payment = self.payment
+        if not payment.is_open:
+            return
+        if payment.becomes_unknown(news.why):
+            self._record(EventType.PAYMENT_UNKNOWN, {"payment_id": str(payment.id)})
+        self._ask_again(after_silence(payment.id, payment.asks, news.retry_after_s))
+        if self.now - payment.created_at >= UNRESOLVED_CASE_AFTER:
+            await self._case("payment_unresolved", "The payment system has not said how this payment ended.")
+
+    async def _snapshot(self, snapshot: PaymentSnapshot) -> None:
+        payment = self.payment
+        if await self._contradicts(snapshot):
+            if payment.is_open:
+                self._ask_again(while_waiting(payment.id, max(payment.asks, 4)))
+            return
+        if not payment.is_open:
+            await self._late_news(snapshot)
+            return
+        payment.provider_payment_id = snapshot.provider_payment_id
+        match snapshot.status:
+            case ProviderStatus.PENDING:
+                if payment.waits(snapshot.confirmation_url):
+                    self._record(EventType.PAYMENT_PENDING, {"payment_id": str(payment.id)})
+                self._ask_again(while_waiting(payment.id, payment.asks))
+            case ProviderStatus.CANCELED:
+                await self._canceled(snapshot.cancellation or Cancellation("unknown", "unknown"))
+            case ProviderStatus.SUCCEEDED:
+                await self._succeeded(snapshot)
+        await self.uow.cases.resolve("payment_unresolved", str(payment.id), self.now)
+
+    async def _contradicts(self, snapshot: PaymentSnapshot) -> bool:
+        """News that cannot be about this payment is shown to a person and changes nothing (invariants 5 and 6)."""
+        payment = self.payment
+        if snapshot.payment_id is not None and snapshot.payment_id != payment.id:
+            await self._case("payment_foreign", "The payment system answered with another payment's object.", snapshot)
+        elif payment.provider_payment_id not in (None, snapshot.provider_payment_id):
+            await self._case("payment_doubled", "The payment system has two objects for this payment.", snapshot)
+        elif snapshot.amount != payment.amount:
+            await self._case("payment_amount_differs", f"There it is over {snapshot.amount}.", snapshot)
+        else:
+            return False
+        return True
+
+    async def _late_news(self, snapshot: PaymentSnapshot) -> None:
+        """A final state never changes; what speaks against it is recorded and flagged (invariant 6)."""
+        said = _FINAL.get(snapshot.status)
+        if said is not None and said is not self.payment.status:
+            detail = f"It ended as {self.payment.status} here; the payment system says {snapshot.status}."
+            await self._case("payment_late_news", detail, snapshot)
+
+    async def _succeeded(self, snapshot: PaymentSnapshot) -> None:
+        payment, uow = self.payment, self.uow
+        subscription, plan = await self._subscription()
+        payment.succeed(self.now)
+        method = await save_payment_method(payment, snapshot.method, uow, self.world)
+        if self._comes_too_late(subscription):
+            told = {**facts.of_payment(payment, plan), "quiet": True}  # the refund's own mail tells of both
+            self._record(EventType.PAYMENT_SUCCEEDED, told)
+            await return_late_money(payment, plan, uow, self.world)
+            return
+        if method is not None:
+            subscription.payment_method_id = method
+        first = subscription.status is SubscriptionStatus.PENDING
+        begin = subscription.activate if first else subscription.renew
+        payment.period = begin(self.now, self.world.rules)
+        happened = EventType.SUBSCRIPTION_ACTIVATED if first else EventType.SUBSCRIPTION_RENEWED
+        self._record(EventType.PAYMENT_SUCCEEDED, facts.of_payment(payment, plan))
+        self._record(happened, facts.of_subscription(subscription, plan))
+
+    def _comes_too_late(self, subscription: Subscription) -> bool:
+        """Its subscription has ended, is ending, or is being refunded: the money goes back in full."""
+        if self.payment.kind is PaymentKind.FIRST:
+            return subscription.status is not SubscriptionStatus.PENDING
+        return not subscription.is_running or subscription.cancel_at_period_end or subscription.refunding
+
+    async def _canceled(self, why: Cancellation) -> None:
+        subscription, plan = await self._subscription()
+        self.payment.cancel(why, self.now)
+        told = facts.of_payment(self.payment, plan)
+        if advice_for(why.reason) is RetryAdvice.UNKNOWN:
+            await self._case("payment_reason_unknown", f"It was canceled for {why.reason!r}, which nobody here knows.")
+        if self.payment.kind is PaymentKind.FIRST:
+            if subscription.status is SubscriptionStatus.PENDING:
+                subscription.expire(self.now)
+                self._record(EventType.PAYMENT_FAILED, told)
+                self._record(EventType.SUBSCRIPTION_EXPIRED, facts.of_subscription(subscription, plan))
+            else:  # the person had cancelled it meanwhile: they know
+                self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})
+        elif self.payment.by_person:
+            self._record(EventType.PAYMENT_FAILED, told)
+        else:
+            self._renewal_refused(subscription, plan, why, told)
+
+    def _renewal_refused(
+        self, subscription: Subscription, plan: Plan, why: Cancellation, told: dict[str, object]
+    ) -> None:
+        """Dunning tells its start and its end, and when it comes to need the person; not each try (invariant 10)."""
+        if not subscription.is_running or subscription.cancel_at_period_end or subscription.refunding:
+            self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})
+            return
+        at_first = subscription.first_failed_at is None
+        verdict = subscription.renewal_refused(why.reason, self.now, self.world.rules)
+        access_until = subscription.access_until(self.world.rules)
+        told = {**told, "access_until": facts.moment(access_until)}
+        match verdict:
+            case TryAgain(at=next_try_at):
+                told["next_try_at"] = facts.moment(next_try_at)
+                self._record(EventType.PAYMENT_FAILED, {**told, "quiet": not at_first})
+            case AskThePerson(until=until):
+                told["pay_until"] = facts.moment(until)
+                self._record(EventType.PAYMENT_FAILED, told)
+            case GiveUp():
+                self._record(EventType.PAYMENT_FAILED, told)
+                self._record(EventType.SUBSCRIPTION_EXPIRED, facts.of_subscription(subscription, plan))
+        if at_first and not subscription.has_ended:
+            self._record(EventType.SUBSCRIPTION_PAST_DUE, facts.of_subscription(subscription, plan))
+
+    async def _subscription(self) -> tuple[Subscription, Plan]:
+        """Lock it and free it for the next payment: this one ends now."""
+        subscription = await self.uow.subscriptions.lock(self.payment.subscription_id)
+        if subscription is None:
+            raise NotFoundHere("subscription")
+        if subscription.open_payment_id == self.payment.id:
+            subscription.open_payment_id = None
+        return subscription, await self.uow.plans.by_id(subscription.plan_id)
+
+    def _ask_again(self, after: timedelta) -> None:
+        self.payment.ask_again(self.now, self.world.wall.now(), after)
+
+    def _record(self, happened: EventType, told: dict[str, object]) -> None:
+        payment = self.payment
+        self.uow.record(
+            Event(happened, self.now, payment.user_id, payment.subscription_id, payment_id=payment.id, data=told)
+        )
+
+    async def _case(self, kind: str, detail: str, snapshot: PaymentSnapshot | None = None) -> None:
+        payment = self.payment
+        known: dict[str, object] = {"status": payment.status.value, "last_silence": payment.last_silence}
+        if snapshot is not None:
+            known |= {"provider_payment_id": snapshot.provider_payment_id, "provider_status": snapshot.status.value}
+        await self.uow.cases.open(
+            kind, str(payment.id), detail, self.now, user_id=payment.user_id, payment_id=payment.id, facts=known
+        )
