@@ -20,10 +20,11 @@ def _url() -> str:
 def run() -> None:
     engine = create_engine(_url(), poolclass=pool.NullPool)
     with engine.connect() as connection:
+        # Two deployments at once migrate one after the other. The second waits as long as the first takes: this lock is
+        # the deployments' own, and nobody else queues up behind it.
+        connection.execute(text("SELECT pg_advisory_lock(7233010)"))
         # A migration that waits for a lock makes everybody behind it wait too: it gives up soon and is run again.
         connection.execute(text("SET lock_timeout = '3s'"))
-        # Two deployments at once migrate one after the other.
-        connection.execute(text("SELECT pg_advisory_lock(7233010)"))
         connection.commit()
         context.configure(connection=connection, target_metadata=metadata, compare_server_default=False)
         with context.begin_transaction():

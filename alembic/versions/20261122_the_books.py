@@ -171,6 +171,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
         comment="What the projector still has to carry into Elasticsearch (history) and Redis (access). A queue: taken with SKIP LOCKED, removed when done, never read by 'id greater than the last' (invariant 8). Times are the wall clock's.",
     )
+    op.create_index(
+        "ix_outbox_fresh", "outbox", ["projection", "id"], unique=False, postgresql_where=sa.text("retry_by IS NULL")
+    )
     op.create_table(
         "payment_systems",
         sa.Column("id", sa.UUID(), nullable=False),
@@ -658,6 +661,7 @@ def downgrade() -> None:
     op.drop_table("users")
     op.drop_table("plans")
     op.drop_table("payment_systems")
+    op.drop_index("ix_outbox_fresh", table_name="outbox", postgresql_where=sa.text("retry_by IS NULL"))
     op.drop_table("outbox")
     op.drop_index("ix_mails_user", table_name="mails")
     op.drop_index("ix_mails_owed", table_name="mails", postgresql_where=sa.text("retry_by IS NOT NULL"))

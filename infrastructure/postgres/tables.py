@@ -379,6 +379,7 @@ outbox = Table(
     _time("retry_by"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     _one_of("projection", "history", "access"),
+    Index("ix_outbox_fresh", "projection", "id", postgresql_where=text("retry_by IS NULL")),
     comment="What the projector still has to carry into Elasticsearch (history) and Redis (access). A queue: taken with "
     "SKIP LOCKED, removed when done, never read by 'id greater than the last' (invariant 8). Times are the wall clock's.",
 )
