@@ -11,8 +11,9 @@ from commands.settle_payment import News, SettlePayment, settle_payment
 from commands.world import World
 from domain.errors import NotFoundHere
 from domain.payment import Payment, PaysWith
+from domain.payment_method import PaymentMethod
 from domain.payment_system import NotFound, Silence
-from domain.ports import OpenUnitOfWork, PaymentSystem
+from domain.ports import OpenUnitOfWork, PaymentSystem, UnitOfWork
 
 _KEY_MARGIN = timedelta(hours=1)
 """A key is trusted for this much less than the payment system promises: a call takes time to arrive."""
@@ -28,27 +29,35 @@ async def collect_payment(command: CollectPayment, open_uow: OpenUnitOfWork, wor
     """Make the charge, or learn what became of it: for the first call, its repetition and the janitor alike."""
     async with open_uow() as uow:
         payment = await uow.payments.find(command.payment_id)
+        method = await _saved_method(payment, uow)
     if payment is None or payment.payment_system is None:
         raise NotFoundHere("payment")
-    return await collect(payment, open_uow, world)
+    # A method that its owner removed is never charged again, not even by a repetition (invariant 13).
+    return await collect(payment, open_uow, world, may_charge=method is None or method.removed_at is None)
 
 
-async def collect(payment: Payment, open_uow: OpenUnitOfWork, world: World) -> Payment:
-    """As `collect_payment`, for a payment just committed."""
+async def _saved_method(payment: Payment | None, uow: UnitOfWork) -> PaymentMethod | None:
+    if payment is None or payment.pays_with is not PaysWith.SAVED or payment.payment_method_id is None:
+        return None
+    return await uow.payment_methods.find(payment.payment_method_id)
+
+
+async def collect(payment: Payment, open_uow: OpenUnitOfWork, world: World, *, may_charge: bool = True) -> Payment:
+    """As `collect_payment`, for a payment just committed; without `may_charge` it is only looked for."""
     if not payment.is_open or payment.payment_system is None:
         return await settle_payment(SettlePayment(payment.id, Silence("nothing to ask")), open_uow, world)
     system = await world.payment_systems.by_code(payment.payment_system)
-    news = await _news_of(payment, system, world)
+    news = await _news_of(payment, system, world, may_charge=may_charge)
     return await settle_payment(SettlePayment(payment.id, news), open_uow, world)
 
 
-async def _news_of(payment: Payment, system: PaymentSystem, world: World) -> News:
+async def _news_of(payment: Payment, system: PaymentSystem, world: World, *, may_charge: bool) -> News:
     """The object where its id is known; the same key again while it is remembered; then the list (invariant 4)."""
     if payment.provider_payment_id is not None:
         found = await system.get_payment(payment.provider_payment_id)
         # An object that was there does not vanish: not finding it is no news of how it ended.
         return Silence("the payment system does not find its own payment") if isinstance(found, NotFound) else found
-    if _may_repeat(payment, system, world):
+    if may_charge and _may_repeat(payment, system, world):
         return await system.create_payment(charge_request(payment, world))
     since = payment.created_at - _SEARCH_MARGIN
     found = await system.find_payment(payment.id, since, world.clock.now() + _SEARCH_MARGIN)

@@ -1,4 +1,4 @@
-"""What time brings to a subscription beside charges: its planned end, the end of patience, a reminder (SUB-5, SUB-6)."""
+"""What time brings to a subscription beside charges: its end, the end of patience, a reminder (SUB-5, SUB-6)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def remind_of_charge(command: RemindOfCharge, uow: UnitOfWork, world: Worl
     subscription.remind_at = None
     if charge_at > now:  # after a long downtime the charge itself has come: a reminder would be a lie
         plan = await uow.plans.by_id(subscription.plan_id)
-        price = {"amount": plan.price.value, "currency": plan.price.currency}
+        price: dict[str, object] = {"amount": plan.price.value, "currency": plan.price.currency}
         _record(EventType.SUBSCRIPTION_CHARGE_PLANNED, subscription, plan, uow, world, price)
     return subscription
 

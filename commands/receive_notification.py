@@ -50,7 +50,7 @@ async def follow_notification(command: FollowNotification, open_uow: OpenUnitOfW
     try:
         outcome = await _follow(entry, open_uow, world)
         failed = outcome.startswith("silence")
-    except Exception as error:  # a poison entry is set aside with its reason; the sweep goes on
+    except Exception as error:  # noqa: BLE001 -- a poison entry is set aside with its reason; the sweep goes on
         outcome, failed = f"{type(error).__name__}: {error}", True
     async with open_uow() as uow:
         if failed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -285,3 +285,58 @@ class WakeUp(Protocol):
     """Tells the workers that there is work. Only speeds things up: what is lost here is found by the sweeps."""
 
     async def __call__(self, duty: str) -> None: ...
+
+
+# --- idempotency (invariant 9) ---------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One mutating request. `fingerprint`: of its body, without card data."""
+
+    caller: str
+    route: str
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+    replayed: bool = False
+
+
+Present = Callable[[Any, Documents], Awaitable[tuple[int, dict[str, Any]]]]
+"""Turns a command's outcome into a status and a JSON body, inside the transaction that made it."""
+
+
+class KeyTaken(Exception):  # noqa: N818 -- named for what happened
+    """Another request has the key: it runs, or it ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCall:
+    """What is kept of an earlier request with the same key. `running`: its lease has not lapsed."""
+
+    fingerprint: bytes
+    reply: Reply | None
+    running: bool
+    operation_id: UUID | None
+
+
+class KeyedTransactions(Protocol):
+    """The transactions of one call. `first` claims the key, any that concludes keeps the reply."""
+
+    reply: Reply | None
+
+    def first(self) -> AbstractAsyncContextManager[UnitOfWork]: ...
+    def __call__(self) -> AbstractAsyncContextManager[UnitOfWork]: ...
+    def goes_on_with(self, operation_id: UUID) -> None:
+        """What the next try of the same key has to go on with, should this one die."""
+        ...
+
+
+class IdempotencyKeys(Protocol):
+    async def find(self, call: Call) -> KeptCall | None: ...
+    async def take_over(self, call: Call) -> bool: ...
+    def transactions(self, call: Call, present: Present) -> KeyedTransactions: ...

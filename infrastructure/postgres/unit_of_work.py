@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -23,7 +22,7 @@ from infrastructure.postgres.cases import PostgresCases
 from infrastructure.postgres.documents import PostgresDocuments
 from infrastructure.postgres.inbox import PostgresInbox
 
-BeforeCommit = Callable[["PostgresUnitOfWork"], Awaitable[None]]
+Step = Callable[["PostgresUnitOfWork"], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class PostgresUnitOfWork:
     """Implements domain.ports.UnitOfWork; made by `open_unit_of_work`."""
 
     def __init__(self, connection: AsyncConnection, around: Surroundings, actor: Actor, request_id: str | None) -> None:
-        now = around.clock.now()
+        self.now = now = around.clock.now()
         self.connection = connection
         self.plans = books.PlanBook(connection, now)
         self.subscriptions = books.SubscriptionBook(connection)
@@ -167,32 +166,24 @@ class PostgresUnitOfWork:
             await self.connection.execute(insert(tables.mails).values(letters))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Transactions:
-    """Opens units of work in the name of one actor, within one request; implements domain.ports.OpenUnitOfWork.
-
-    `before_commit` are run inside each transaction after its flush: an executor keeps replies there.
-    """
+    """Opens units of work in the name of one actor, within one request; implements domain.ports.OpenUnitOfWork."""
 
     around: Surroundings
     actor: Actor
     request_id: str | None = None
-    at_start: list[BeforeCommit] = field(default_factory=list)
-    before_commit: list[BeforeCommit] = field(default_factory=list)
 
     @asynccontextmanager
-    async def __call__(self) -> AsyncIterator[PostgresUnitOfWork]:
+    async def __call__(
+        self, at_start: Step | None = None, before_commit: Step | None = None
+    ) -> AsyncIterator[PostgresUnitOfWork]:
+        """`at_start` and `before_commit` run inside the transaction, the latter after everything was written."""
         async with self.around.engine.begin() as connection:
             uow = PostgresUnitOfWork(connection, self.around, self.actor, self.request_id)
-            for step in self.at_start:
-                await step(uow)
+            if at_start is not None:
+                await at_start(uow)
             yield uow
             await uow.flush()
-            for step in self.before_commit:
-                await step(uow)
-
-
-async def wall_now(connection: AsyncConnection) -> datetime:
-    """The database's own clock, for leases: one clock for all workers, and never a held one."""
-    now: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
-    return now
+            if before_commit is not None:
+                await before_commit(uow)

@@ -1,0 +1,151 @@
+"""What callers send: unknown fields refused, text bounded, money exact (`api.md`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from commands.instruments import PaymentChoice, SavedMethod
+from domain.errors import CardNotSupported
+from domain.money import Money
+from domain.payment_system import Redirect, Token
+from domain.periods import PeriodLength, PeriodUnit
+from domain.subscription import CancelWhen
+
+
+def _is_web_address(value: str) -> str:
+    if not value.startswith(("https://", "http://")) or any(ch.isspace() for ch in value):
+        raise ValueError("expected an address that starts with https:// or http://")
+    return value
+
+
+ReturnUrl = Annotated[str, Field(max_length=2048), AfterValidator(_is_web_address)]
+Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class MoneyBody(Body):
+    value: Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,11})\.[0-9]{2}$", examples=["499.00"])]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["RUB"])] = "RUB"
+
+    def money(self) -> Money:
+        return Money.parse(self.value, self.currency)
+
+
+class PriceBody(MoneyBody):
+    """A plan's price: more than nothing, in roubles, within what a payment system takes at a time."""
+
+    value: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}\.[0-9]{2}$", examples=["499.00"])]
+    currency: Literal["RUB"] = "RUB"
+
+
+class PayByRedirect(Body):
+    type: Literal["redirect"]
+    return_url: ReturnUrl
+
+
+class PayByToken(Body):
+    type: Literal["token"]
+    payment_token: Annotated[str, Field(min_length=1, max_length=10240, repr=False)]
+    return_url: ReturnUrl | None = None
+
+
+class PayBySaved(Body):
+    type: Literal["saved"]
+    payment_method_id: UUID
+
+
+class PayByCard(Body):
+    type: Literal["card"]
+    card_id: UUID
+    cvc: Annotated[str, Field(pattern=r"^[0-9]{3,4}$", repr=False)]
+    return_url: ReturnUrl | None = None
+
+
+PaymentBody = Annotated[PayByRedirect | PayByToken | PayBySaved | PayByCard, Field(discriminator="type")]
+
+
+def choice(body: PayByRedirect | PayByToken | PayBySaved | PayByCard) -> PaymentChoice:
+    match body:
+        case PayByRedirect():
+            return Redirect(body.return_url)
+        case PayByToken():
+            return Token(body.payment_token, body.return_url)
+        case PayBySaved():
+            return SavedMethod(body.payment_method_id)
+        case PayByCard():
+            raise CardNotSupported("This payment system takes no stored cards.")
+
+
+class SubscribeBody(Body):
+    plan_code: Code
+    price: MoneyBody
+    payment: PaymentBody
+    payment_system: Code = "yookassa"
+
+
+class PayBody(Body):
+    payment: PaymentBody
+    payment_system: Code | None = None
+
+
+class CancelBody(Body):
+    when: CancelWhen = CancelWhen.PERIOD_END
+    reason: Annotated[str, Field(max_length=500)] | None = None
+
+
+class RefundBody(Body):
+    reason: Annotated[str, Field(max_length=500)] | None = None
+
+
+class NoBody(Body):
+    pass
+
+
+class RenewalBody(Body):
+    subscription_id: UUID
+
+
+class PaymentLinkBody(Body):
+    user_id: UUID
+    subscription_id: UUID | None = None
+    plan_code: Code | None = None
+    return_url: ReturnUrl
+
+
+class InternalRefundBody(Body):
+    payment_id: UUID
+    amount: MoneyBody | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class PeriodBody(Body):
+    unit: PeriodUnit
+    count: Annotated[int, Field(ge=1, le=366)] = 1
+
+    def length(self) -> PeriodLength:
+        return PeriodLength(self.unit, self.count)
+
+
+class PlanBody(Body):
+    code: Code
+    name: Name
+    description: Annotated[str, Field(max_length=2000)] = ""
+    price: PriceBody
+    period: PeriodBody
+    trial_days: Annotated[int, Field(ge=0, le=366)] = 0
+    available: bool = True
+
+
+class PlanChangeBody(Body):
+    name: Name | None = None
+    description: Annotated[str, Field(max_length=2000)] | None = None
+    price: PriceBody | None = None
+    available: bool | None = None

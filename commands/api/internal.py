@@ -1,0 +1,119 @@
+"""Commands of services and administrators (`api.md`, "Internal")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from commands.api.bodies import InternalRefundBody, PaymentLinkBody, PlanBody, PlanChangeBody, RenewalBody
+from commands.api.routes import AdminCommandRoute, InternalCommandRoute, execute, side_of
+from commands.api.user import show_payment, show_refund, show_sale
+from commands.manage_plans import CreatePlan, Deleted, EditPlan, RetirePlan, create_plan, edit_plan, retire_plan
+from commands.pay_subscription import PaySubscription, StillWaits, pay_subscription
+from commands.renew_subscription import RenewSubscription, renew_subscription
+from commands.request_refund import RefundPayment, refund_payment
+from commands.settle_payment import Collected
+from commands.subscribe import Subscribe, subscribe
+from domain.errors import NotFoundHere
+from domain.payment_system import Redirect
+from domain.person import Person
+from domain.plan import Plan
+from domain.ports import Documents, UnitOfWork
+from infrastructure.http.problems import invalid, responses
+
+router = APIRouter(prefix="/internal/v1", route_class=InternalCommandRoute, tags=["Internal: commands"])
+admin = APIRouter(prefix="/internal/v1", route_class=AdminCommandRoute, tags=["Administration"])
+
+Shown = tuple[int, dict[str, Any]]
+
+
+@router.post("/renewals", responses=responses(401, 403, 404, 409, 422))
+async def post_renewal(request: Request, body: RenewalBody) -> Response:
+    """Renew a subscription now, if it is due."""
+    world = side_of(request).world
+
+    async def show(done: Collected, documents: Documents) -> Shown:
+        payment = await documents.payment(done.payment_id)
+        return (202 if payment["status"] == "unknown" else 200), {"payment": payment}
+
+    command = RenewSubscription(body.subscription_id)
+    return await execute(request, body, lambda uow: renew_subscription(command, uow, world), show)
+
+
+@router.post("/payments", status_code=201, responses=responses(401, 403, 404, 409, 422))
+async def post_payment_link(request: Request, body: PaymentLinkBody) -> Response:
+    """A payment link: for a new subscription to a plan, or for one that is past due (PAY-6)."""
+    if (body.subscription_id is None) == (body.plan_code is None):
+        raise invalid("plan_code", "give either a subscription_id or a plan_code")
+    world, pays_with = side_of(request).world, Redirect(body.return_url)
+
+    async def handle(uow: UnitOfWork) -> object:
+        if body.plan_code is not None:
+            return await subscribe(
+                Subscribe(Person(body.user_id), body.plan_code, None, pays_with, "yookassa"), uow, world
+            )
+        if body.subscription_id is None:
+            raise NotFoundHere("subscription")
+        return await pay_subscription(PaySubscription(body.user_id, body.subscription_id, pays_with, None), uow, world)
+
+    async def show(done: Collected | StillWaits, documents: Documents) -> Shown:
+        if isinstance(done, Collected):
+            return await show_sale(done, documents)
+        status, shown = await show_payment(done, documents)
+        return status, {"subscription": await documents.subscription(_id(body)), **shown}
+
+    return await execute(request, body, handle, show)
+
+
+def _id(body: PaymentLinkBody) -> Any:
+    return body.subscription_id
+
+
+@router.post("/refunds", status_code=202, responses=responses(401, 403, 404, 409, 422))
+async def post_refund(request: Request, body: InternalRefundBody) -> Response:
+    """Return a payment, all that is left of it or an amount."""
+    command = RefundPayment(body.payment_id, body.amount.money() if body.amount else None, body.reason)
+    world = side_of(request).world
+    return await execute(request, body, lambda uow: refund_payment(command, uow, world), show_refund)
+
+
+@admin.post("/plans", status_code=201, responses=responses(401, 403, 409, 422))
+async def post_plan(request: Request, body: PlanBody) -> Response:
+    """Put a plan on sale."""
+    command = CreatePlan(
+        body.code,
+        body.name,
+        body.description,
+        body.price.money(),
+        body.period.length(),
+        body.trial_days,
+        body.available,
+    )
+    world = side_of(request).world
+
+    async def show(plan: Plan, documents: Documents) -> Shown:
+        return 201, await documents.plan(plan.id)
+
+    return await execute(request, body, lambda uow: create_plan(command, uow, world), show)
+
+
+async def _show_plan(plan: Plan | Deleted, documents: Documents) -> Shown:
+    return (204, {}) if isinstance(plan, Deleted) else (200, await documents.plan(plan.id))
+
+
+@admin.patch("/plans/{code}", responses=responses(401, 403, 404, 422))
+async def patch_plan(request: Request, code: str, body: PlanChangeBody) -> Response:
+    """Change a plan; a new price is a new version of it."""
+    price = body.price.money() if body.price else None
+    command = EditPlan(code, body.name, body.description, price, body.available)
+    world = side_of(request).world
+    return await execute(request, body, lambda uow: edit_plan(command, uow, world), _show_plan)
+
+
+@admin.delete("/plans/{code}", responses=responses(401, 403, 404))
+async def delete_plan(request: Request, code: str) -> Response:
+    """Delete a plan; one in use is archived instead, and shown."""
+    world = side_of(request).world
+    return await execute(request, None, lambda uow: retire_plan(RetirePlan(code), uow, world), _show_plan)

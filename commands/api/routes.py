@@ -1,0 +1,99 @@
+"""How a request becomes a command: who calls, under which key, and what is answered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, cast
+
+from fastapi import Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from commands.api.side import CommandSide
+from domain.errors import PaymentInProgress
+from domain.events import Actor, ActorKind
+from domain.ports import Call, Present, UnitOfWork
+from infrastructure.auth.caller import Caller
+from infrastructure.http.authentication import AdminRoute, InternalRoute, UserRoute, current_caller
+from infrastructure.http.problems import Problem
+from infrastructure.observability.request_id import current_request_id
+
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+class _Keyed(Protocol):
+    async def check_key(self, request: Request) -> None: ...
+
+
+async def require_key(request: Request) -> None:
+    """The second check, after the token and before the body."""
+    keys = request.headers.getlist("Idempotency-Key")
+    if not keys:
+        raise Problem("idempotency_key_required", "Send an Idempotency-Key, a new one for each new operation.")
+    if len(keys) != 1 or not _KEY.fullmatch(keys[0]) or not keys[0].strip():
+        raise Problem("idempotency_key_invalid", "An Idempotency-Key has 1 to 255 printable ASCII characters.")
+    request.state.idempotency_key = keys[0]
+
+
+class UserCommandRoute(UserRoute):
+    async def check_key(self, request: Request) -> None:
+        await require_key(request)
+
+
+class InternalCommandRoute(InternalRoute):
+    async def check_key(self, request: Request) -> None:
+        await require_key(request)
+
+
+class AdminCommandRoute(AdminRoute):
+    async def check_key(self, request: Request) -> None:
+        await require_key(request)
+
+
+def actor_of(caller: Caller) -> Actor:
+    if caller.admin:
+        return Actor(ActorKind.ADMIN, caller.subject)
+    if caller.user_id is None or caller.internal:
+        return Actor(ActorKind.SERVICE, caller.subject)
+    return Actor(ActorKind.USER, caller.subject)
+
+
+def side_of(request: Request) -> CommandSide:
+    return cast("CommandSide", request.app.state.commands)
+
+
+async def execute(
+    request: Request,
+    body: BaseModel | None,
+    handle: Callable[[UnitOfWork], Awaitable[object]],
+    present: Present,
+) -> Response:
+    """Run the command under the request's key and send its reply, or the one that was kept."""
+    caller, side = current_caller(request), side_of(request)
+    call = Call(
+        caller=caller.subject,
+        route=f"{request.method} {request.url.path}",
+        key=request.state.idempotency_key,
+        fingerprint=_fingerprint(body),
+    )
+    try:
+        reply = await side.executor(actor_of(caller), current_request_id()).run(call, handle, present)
+    except PaymentInProgress as broken:
+        status_url = f"{side.base_url}/v1/payments/{broken.payment_id}"
+        raise Problem(broken.code, broken.detail, extra={"status_url": status_url}) from broken
+    headers = dict(reply.headers)
+    if reply.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return Response(reply.body, reply.status, headers, media_type=None if reply.status == 204 else "application/json")
+
+
+def _fingerprint(body: BaseModel | None) -> bytes:
+    """Of what was understood, not of its spelling; a CVC takes no part in it (invariant 9)."""
+    said: dict[str, Any] = body.model_dump(mode="json") if body is not None else {}
+    payment = said.get("payment")
+    if isinstance(payment, dict):
+        payment.pop("cvc", None)
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()

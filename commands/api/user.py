@@ -1,0 +1,129 @@
+"""The person's commands (`api.md`, "User: commands")."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from commands.api.bodies import CancelBody, NoBody, PayBody, RefundBody, SubscribeBody, choice
+from commands.api.routes import UserCommandRoute, execute, side_of
+from commands.cancel_subscription import (
+    CancelSubscription,
+    ResumeSubscription,
+    cancel_subscription,
+    resume_subscription,
+)
+from commands.pay_subscription import PaySubscription, StillWaits, pay_subscription
+from commands.remove_payment_method import RemovePaymentMethod, WillEnd, remove_payment_method
+from commands.request_refund import RequestRefund, request_refund
+from commands.settle_payment import Collected
+from commands.subscribe import Subscribe, subscribe
+from domain.person import Person
+from domain.ports import Documents
+from domain.refund import Refund
+from domain.subscription import Subscription
+from infrastructure.auth.caller import Caller
+from infrastructure.http.authentication import CurrentCaller
+from infrastructure.http.problems import responses
+
+router = APIRouter(prefix="/v1", route_class=UserCommandRoute, tags=["User: commands"])
+
+Shown = tuple[int, dict[str, Any]]
+
+
+def _user_id(caller: Caller) -> UUID:
+    if caller.user_id is None:
+        raise AssertionError("the route lets persons in only")
+    return caller.user_id
+
+
+def person_of(caller: Caller) -> Person:
+    return Person(_user_id(caller), caller.email, caller.name, caller.locale, caller.zoneinfo)
+
+
+async def show_sale(done: Collected, documents: Documents) -> Shown:
+    payment = await documents.payment(done.payment_id)
+    subscription = await documents.subscription(done.subscription_id)
+    return (202 if payment["status"] == "unknown" else 201), {"subscription": subscription, "payment": payment}
+
+
+async def show_payment(done: Collected | StillWaits, documents: Documents) -> Shown:
+    payment = await documents.payment(done.payment_id)
+    if isinstance(done, StillWaits):
+        return 200, {"payment": payment}
+    return (202 if payment["status"] == "unknown" else 201), {"payment": payment}
+
+
+async def show_subscription(subscription: Subscription, documents: Documents) -> Shown:
+    return 200, {"subscription": await documents.subscription(subscription.id)}
+
+
+async def show_refund(refund: Refund, documents: Documents) -> Shown:
+    return 202, {"refund": await documents.refund(refund.id)}
+
+
+@router.post("/subscriptions", status_code=201, responses=responses(400, 401, 404, 409, 422, 503))
+async def post_subscription(request: Request, body: SubscribeBody, caller: CurrentCaller) -> Response:
+    """Subscribe to a plan at the price the person was shown, and pay for its first period."""
+    command = Subscribe(
+        person_of(caller), body.plan_code, body.price.money(), choice(body.payment), body.payment_system
+    )
+    world = side_of(request).world
+    return await execute(request, body, lambda uow: subscribe(command, uow, world), show_sale)
+
+
+@router.post("/subscriptions/{subscription_id}/payments", status_code=201, responses=responses(401, 404, 409, 422))
+async def post_payment(request: Request, subscription_id: UUID, body: PayBody, caller: CurrentCaller) -> Response:
+    """Pay a past-due subscription."""
+    command = PaySubscription(_user_id(caller), subscription_id, choice(body.payment), body.payment_system)
+    world = side_of(request).world
+    return await execute(request, body, lambda uow: pay_subscription(command, uow, world), show_payment)
+
+
+@router.post("/subscriptions/{subscription_id}/cancel", responses=responses(401, 404, 409, 422))
+async def post_cancel(
+    request: Request, subscription_id: UUID, caller: CurrentCaller, body: CancelBody | None = None
+) -> Response:
+    """End the subscription at its period's end, or now."""
+    asked = body or CancelBody()
+    command = CancelSubscription(_user_id(caller), subscription_id, asked.when, asked.reason)
+    world = side_of(request).world
+    return await execute(request, asked, lambda uow: cancel_subscription(command, uow, world), show_subscription)
+
+
+@router.post("/subscriptions/{subscription_id}/resume", responses=responses(401, 404, 409, 422))
+async def post_resume(
+    request: Request, subscription_id: UUID, caller: CurrentCaller, body: NoBody | None = None
+) -> Response:
+    """Take a planned cancellation back."""
+    command = ResumeSubscription(_user_id(caller), subscription_id)
+    world = side_of(request).world
+    return await execute(
+        request, body or NoBody(), lambda uow: resume_subscription(command, uow, world), show_subscription
+    )
+
+
+@router.post("/subscriptions/{subscription_id}/refunds", status_code=202, responses=responses(401, 404, 409, 422))
+async def post_refund(
+    request: Request, subscription_id: UUID, caller: CurrentCaller, body: RefundBody | None = None
+) -> Response:
+    """Ask for the money of the current period back, as much as the policy gives."""
+    asked = body or RefundBody()
+    command = RequestRefund(_user_id(caller), subscription_id, asked.reason)
+    world = side_of(request).world
+    return await execute(request, asked, lambda uow: request_refund(command, uow, world), show_refund)
+
+
+@router.delete("/payment-methods/{payment_method_id}", responses=responses(401, 404, 422))
+async def delete_payment_method(request: Request, payment_method_id: UUID, caller: CurrentCaller) -> Response:
+    """Never charge this method again; tells which subscriptions will end for lack of one."""
+
+    async def show(done: WillEnd, documents: Documents) -> Shown:
+        return 200, {"subscriptions": [await documents.subscription(one) for one in done.subscription_ids]}
+
+    command = RemovePaymentMethod(_user_id(caller), payment_method_id)
+    world = side_of(request).world
+    return await execute(request, None, lambda uow: remove_payment_method(command, uow, world), show)

@@ -1,0 +1,49 @@
+"""Notifications of payment systems: stored, answered, looked into later (PAY-7, invariant 5)."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from commands.api.routes import side_of
+from commands.receive_notification import ReceiveNotification, receive_notification
+from domain.errors import PaymentSystemUnavailable
+from domain.events import Actor, ActorKind
+from domain.payment_system import NotANotificationError
+from infrastructure.http.authentication import PublicRoute
+from infrastructure.http.problems import Problem
+from infrastructure.observability.request_id import current_request_id
+
+router = APIRouter(tags=["Payment systems"], route_class=PublicRoute)
+
+
+@router.post("/webhooks/{payment_system}")
+async def post_notification(request: Request, payment_system: str) -> Response:
+    """Answers 200 once it is stored, whatever it says: it is a hint, the object is asked for before it is believed."""
+    side = side_of(request)
+    open_uow = side.open_uow(Actor(ActorKind.PAYMENT_SYSTEM, payment_system[:64]), current_request_id())
+    try:
+        system = await side.world.payment_systems.by_code(payment_system)
+    except PaymentSystemUnavailable as unknown:
+        raise Problem("not_found", "There is no such payment system.") from unknown
+    if side.check_sender and not system.is_sender(_sender(request, side.trusted_proxies)):
+        raise Problem("forbidden", "Notifications of this payment system come from other addresses.", status=403)
+    body = await request.body()
+    try:
+        said = system.parse_notification(body)
+    except NotANotificationError:
+        return Response(status_code=200)  # nothing that the payment system sends: nothing to look into
+    command = ReceiveNotification(payment_system, said.kind.value, said.event, said.provider_object_id, body)
+    async with open_uow() as uow:
+        await receive_notification(command, uow, side.world)
+    return Response(status_code=200)
+
+
+def _sender(request: Request, trusted_proxies: tuple[str, ...]) -> str:
+    """The address that knocked, or the right-most forwarded one that no trusted proxy of ours has."""
+    address = request.client.host if request.client else ""
+    if address not in trusted_proxies:
+        return address
+    forwarded = [part.strip() for part in ",".join(request.headers.getlist("x-forwarded-for")).split(",")]
+    outside = [part for part in forwarded if part and part not in trusted_proxies]
+    return outside[-1] if outside else address

@@ -1,0 +1,15 @@
+"""The write side as one ASGI application, and its routes for a process that serves both sides."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from commands.api import internal, user, webhooks
+from commands.api.side import CommandSide
+
+
+def add_commands(app: FastAPI, side: CommandSide) -> None:
+    """Add the write side to an application."""
+    app.state.commands = side
+    for router in (user.router, internal.router, internal.admin, webhooks.router):
+        app.include_router(router)

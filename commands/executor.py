@@ -1,0 +1,82 @@
+"""Runs a command once for each idempotency key, however often and however many at a time ask for it (invariant 9)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from commands.collect_payment import CollectPayment, collect, collect_payment
+from commands.world import World
+from domain.errors import RuleBroken
+from domain.payment import Payment
+from domain.ports import Call, IdempotencyKeys, KeyedTransactions, KeyTaken, Present, Reply, UnitOfWork
+
+_WAIT_S = 2.0
+"""How long a request waits for another with the same key before it is told to come again."""
+
+
+class KeyReused(RuleBroken):
+    code = "idempotency_key_reused"
+
+
+class KeyInUse(RuleBroken):
+    code = "idempotency_key_in_use"
+
+
+class Executor:
+    """key → handler → changes, events, outbox and reply in one commit.
+
+    A handler that returns a Payment has written an intent: it is collected after that commit, and the
+    settlement's transaction keeps the reply. Whatever else it returns is the outcome, kept at once.
+    """
+
+    def __init__(self, keys: IdempotencyKeys, world: World) -> None:
+        self._keys = keys
+        self._world = world
+
+    async def run(self, call: Call, handle: Callable[[UnitOfWork], Awaitable[object]], present: Present) -> Reply:
+        """The command's reply, new or as it was kept; raises RuleBroken, after which nothing has changed."""
+        give_up_at, pause_s = time.monotonic() + _WAIT_S, 0.02
+        while True:
+            transactions = self._keys.transactions(call, present)
+            try:
+                return await self._for_the_first_time(transactions, handle)
+            except KeyTaken:
+                kept = await self._keys.find(call)
+            if kept is not None:
+                if kept.fingerprint != call.fingerprint:
+                    raise KeyReused("This key was used with another body.")
+                if kept.reply is not None:
+                    return kept.reply
+                if not kept.running and kept.operation_id is not None and await self._keys.take_over(call):
+                    return await self._go_on(transactions, kept.operation_id)
+            if time.monotonic() > give_up_at:
+                raise KeyInUse("The first request with this key has not ended yet.")
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, 0.2)
+
+    async def _for_the_first_time(
+        self, transactions: KeyedTransactions, handle: Callable[[UnitOfWork], Awaitable[object]]
+    ) -> Reply:
+        async with transactions.first() as uow:
+            outcome = await handle(uow)
+            if isinstance(outcome, Payment):
+                transactions.goes_on_with(outcome.id)
+            else:
+                uow.conclude(outcome)
+        if isinstance(outcome, Payment):
+            await collect(outcome, transactions, self._world)
+        return _reply(transactions)
+
+    async def _go_on(self, transactions: KeyedTransactions, payment_id: UUID) -> Reply:
+        """The request that began it died half-way: go on with its payment, do not start another."""
+        await collect_payment(CollectPayment(payment_id), transactions, self._world)
+        return _reply(transactions)
+
+
+def _reply(transactions: KeyedTransactions) -> Reply:
+    if transactions.reply is None:
+        raise AssertionError("a command ended without an outcome")
+    return transactions.reply

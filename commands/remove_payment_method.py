@@ -1,0 +1,53 @@
+"""Remove a payment method: it is never charged again (invariant 13)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from commands.world import World
+from domain.errors import NotFoundHere
+from domain.events import Event, EventType
+from domain.ports import UnitOfWork
+from domain.subscription import SubscriptionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePaymentMethod:
+    user_id: UUID
+    payment_method_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class WillEnd:
+    """Subscriptions that will end for lack of a method."""
+
+    subscription_ids: tuple[UUID, ...]
+
+
+async def remove_payment_method(command: RemovePaymentMethod, uow: UnitOfWork, world: World) -> WillEnd:
+    """Forget it here, since the payment system has no call for it, and take it from every subscription."""
+    await uow.lock_person(command.user_id)
+    method = await uow.payment_methods.lock(command.payment_method_id)
+    if method is None or method.user_id != command.user_id or method.removed_at is not None:
+        raise NotFoundHere("payment method")
+    now = world.clock.now()
+    method.removed_at, method.is_default = now, False
+    affected = await uow.subscriptions.lock_of_method(method.id)
+    for subscription in affected:
+        subscription.payment_method_id = None
+        if subscription.status is SubscriptionStatus.PAST_DUE:
+            subscription.next_charge_at = subscription.remind_at = None
+            subscription.end_at = now + world.rules.patience_after_asking
+        elif subscription.is_running:
+            subscription.plan_charges(world.rules)
+        uow.record(
+            Event(
+                EventType.PAYMENT_METHOD_REMOVED,
+                now,
+                command.user_id,
+                subscription.id,
+                data={"payment_method_id": str(method.id), "title": method.title},
+            )
+        )
+    return WillEnd(tuple(subscription.id for subscription in affected if subscription.is_running))

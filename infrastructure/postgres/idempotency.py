@@ -1,0 +1,112 @@
+"""Idempotency keys in Postgres: claimed with the intent, the reply kept with the change (invariant 9)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.ports import Call, KeptCall, KeyTaken, Present, Reply
+from infrastructure.json_text import dump
+from infrastructure.postgres.consistency import encode
+from infrastructure.postgres.tables import idempotency_keys as keys
+from infrastructure.postgres.unit_of_work import PostgresUnitOfWork, Transactions
+
+LEASE = timedelta(seconds=30)
+"""Longer than a request may take: after it the next try of the same key goes on with what this one began."""
+
+
+def _is(call: Call) -> ColumnElement[bool]:
+    return and_(keys.c.caller == call.caller, keys.c.route == call.route, keys.c.key == call.key)
+
+
+@dataclass(slots=True)
+class CallTransactions:
+    """The transactions of one call; implements domain.ports.KeyedTransactions."""
+
+    call: Call
+    present: Present
+    inner: Transactions
+    reply: Reply | None = None
+    _operation_id: UUID | None = field(default=None)
+
+    def goes_on_with(self, operation_id: UUID) -> None:
+        self._operation_id = operation_id
+
+    @asynccontextmanager
+    async def first(self) -> AsyncIterator[PostgresUnitOfWork]:
+        async with self.inner(self._claim, self._keep) as uow:
+            yield uow
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[PostgresUnitOfWork]:
+        async with self.inner(None, self._keep) as uow:
+            yield uow
+
+    async def _claim(self, uow: PostgresUnitOfWork) -> None:
+        # A second request waits here, on the index, until the first has committed or rolled back.
+        row = insert(keys).values(
+            caller=self.call.caller,
+            route=self.call.route,
+            key=self.call.key,
+            fingerprint=self.call.fingerprint,
+            created_at=uow.now,
+            leased_until=func.clock_timestamp() + LEASE,
+        )
+        claimed = await uow.connection.execute(row.on_conflict_do_nothing().returning(keys.c.key))
+        if claimed.scalar_one_or_none() is None:
+            raise KeyTaken
+
+    async def _keep(self, uow: PostgresUnitOfWork) -> None:
+        kept: dict[str, Any] = {}
+        if uow.result is not None:
+            status, body = await self.present(uow.result, uow.documents)
+            headers = {"Consistency-Token": encode(uow.written.first, uow.written.last)} if uow.written else {}
+            self.reply = Reply(status, dump(body) if status != 204 else b"", headers)
+            kept = {
+                "reply_status": status,
+                "reply_body": self.reply.body,
+                "reply_headers": dict(self.reply.headers),
+            }
+        elif self._operation_id is not None:
+            kept = {"operation_id": self._operation_id}
+        if kept:
+            await uow.connection.execute(update(keys).where(_is(self.call)).values(**kept))
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresIdempotencyKeys:
+    """Implements domain.ports.IdempotencyKeys for the calls of one actor."""
+
+    engine: AsyncEngine
+    inner: Transactions
+
+    async def find(self, call: Call) -> KeptCall | None:
+        running = (keys.c.leased_until > func.clock_timestamp()).label("running")
+        async with self.engine.connect() as connection:
+            row = (await connection.execute(select(keys, running).where(_is(call)))).mappings().one_or_none()
+        if row is None:
+            return None
+        reply = None
+        if row["reply_status"] is not None:
+            reply = Reply(row["reply_status"], row["reply_body"], row["reply_headers"], replayed=True)
+        return KeptCall(row["fingerprint"], reply, row["running"], row["operation_id"])
+
+    async def take_over(self, call: Call) -> bool:
+        """Take the lease of a request that has died; False where somebody else was quicker."""
+        lapsed = and_(_is(call), keys.c.leased_until <= func.clock_timestamp(), keys.c.reply_status.is_(None))
+        async with self.engine.begin() as connection:
+            taken = await connection.execute(
+                update(keys).where(lapsed).values(leased_until=func.clock_timestamp() + LEASE).returning(keys.c.key)
+            )
+            return taken.scalar_one_or_none() is not None
+
+    def transactions(self, call: Call, present: Present) -> CallTransactions:
+        return CallTransactions(call, present, self.inner)
