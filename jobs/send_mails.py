@@ -1,0 +1,241 @@
+"""Sends the mails that are owed (PAY-8, invariant 10): each until the server took it, and never inside a transaction.
+
+The queue is the table `mails`. A mail is taken just before it is sent, by pushing its `retry_by` ahead: a worker that
+is killed gives it back by saying nothing, and however many mails wait, none is held longer than its own try takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import and_, func, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.ports import Clock
+from infrastructure.mail.letters import Letter, render
+from infrastructure.mail.smtp import Mail, Sent, SmtpSender, TryLater, Undeliverable
+from infrastructure.mail.wording import DEFAULT_ZONE
+from infrastructure.observability.redaction import redact_text
+from infrastructure.observability.request_id import following
+from infrastructure.postgres.tables import mails, payment_methods, payments, users
+
+log = structlog.get_logger(__name__)
+
+DEFAULT_LOCALE: Final = "ru"
+_AT_ONCE: Final = 4
+_LEASE_S: Final = 60
+_TRY_S: Final = 45.0  # well within the lease, so that no other worker starts on a mail that is still being sent
+_LONGEST_PAUSE_S: Final = 300
+_LONGEST_ERROR: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Owed:
+    """A mail that this worker holds until the lease ends. `attempts` counts this try and tells it from later ones."""
+
+    id: UUID
+    user_id: UUID
+    events: str
+    object_id: UUID
+    facts: Mapping[str, Any] = field(repr=False)
+    request_id: str | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Reader:
+    email: str | None
+    name: str | None
+    locale: str | None
+    zone: str | None
+    erased_at: datetime | None
+    method_title: str | None
+
+
+class MailRoom:
+    """Any number may work on one table. `base_url`: where the API is reached from outside; `clock` dates the mails."""
+
+    def __init__(self, engine: AsyncEngine, sender: SmtpSender, base_url: str, clock: Clock) -> None:
+        self._engine = engine
+        self._sender = sender
+        self._base_url = base_url.rstrip("/")
+        self._clock = clock
+
+    async def send_owed(self, limit: int = 50) -> int:
+        """Try each mail that is due, at most `limit` of them and four at a time; returns how many were sent.
+
+        What befalls one mail is written down and stops no other. Raises SQLAlchemy's errors where the books can't be
+        read at all, once the mails under way have ended.
+        """
+        places = iter(range(limit))
+        lanes = [self._lane(places) for _ in range(min(_AT_ONCE, limit))]
+        sent = 0
+        trouble: BaseException | None = None
+        for came in await asyncio.gather(*lanes, return_exceptions=True):
+            if isinstance(came, BaseException):
+                trouble = trouble or came
+            else:
+                sent += came
+        if trouble is not None:
+            raise trouble
+        return sent
+
+    async def _lane(self, places: Iterator[int]) -> int:
+        sent = 0
+        for _ in places:
+            owed = await self._take()
+            if owed is None:
+                break
+            with following(owed.request_id):
+                sent += await self._handle(owed)
+        return sent
+
+    async def _take(self) -> _Owed | None:
+        """Claim the mail that has been due longest, or None."""
+        due = (
+            select(mails.c.id)
+            .where(mails.c.status == "owed", mails.c.retry_by <= func.clock_timestamp())
+            .order_by(mails.c.retry_by)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        claim = (
+            update(mails)
+            .where(mails.c.id == due.scalar_subquery())
+            .values(retry_by=func.clock_timestamp() + timedelta(seconds=_LEASE_S), attempts=mails.c.attempts + 1)
+            .returning(
+                mails.c.id,
+                mails.c.user_id,
+                mails.c.events,
+                mails.c.object_id,
+                mails.c.facts,
+                mails.c.request_id,
+                mails.c.attempts,
+            )
+        )
+        async with self._engine.begin() as connection:
+            row = (await connection.execute(claim)).one_or_none()
+        return None if row is None else _Owed(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+
+    async def _handle(self, owed: _Owed) -> bool:
+        """One try, written down. Whatever goes wrong, the mail comes back: at the latest when its lease ends."""
+        about = {"mail_id": str(owed.id), "events": owed.events, "attempt": owed.attempts}
+        try:
+            at = self._clock.now()  # before the sending: no trouble with a clock may hide that a mail went out
+            try:
+                async with asyncio.timeout(_TRY_S):
+                    outcome = await self._try(owed, at)
+            except Exception as error:
+                log.exception("mail_try_failed", **about)
+                outcome = TryLater(f"{type(error).__name__}: {error}")
+            await self._note(owed, outcome, at)
+        except Exception:
+            log.exception("mail_outcome_not_written", **about)
+            return False
+        if isinstance(outcome, Sent):
+            log.info("mail_sent", **about)
+            return True
+        level = log.info if isinstance(outcome, TryLater) else log.warning
+        level("mail_later" if isinstance(outcome, TryLater) else "mail_undeliverable", why=_fit(outcome.why), **about)
+        return False
+
+    async def _try(self, owed: _Owed, at: datetime) -> Sent | TryLater | Undeliverable:
+        facts = dict(owed.facts)
+        person = await self._reader(owed, facts)
+        if person is None:
+            return Undeliverable("the person is not known")
+        if person.erased_at is not None:
+            return Undeliverable("the person was erased")
+        address = (person.email or "").strip()
+        if not address:
+            return Undeliverable("the person has no e-mail address")
+        if person.name:
+            facts["person_name"] = person.name
+        if person.method_title:
+            facts["method_title"] = person.method_title
+        events = tuple(owed.events.split())
+        facts |= self._links(facts)
+        letter = render(Letter(events, _language(person.locale), person.zone or DEFAULT_ZONE, facts))
+        return await self._sender.send(
+            Mail(
+                to=address,
+                message_id=str(owed.id),  # of the row, hence the same at each try
+                date=at,
+                events=events,
+                object_id=str(owed.object_id),
+                subject=letter.subject,
+                text=letter.text,
+                html=letter.html,
+            )
+        )
+
+    async def _reader(self, owed: _Owed, facts: Mapping[str, Any]) -> _Reader | None:
+        """Who reads it, with the title of the method that the payment was made by, where both are known."""
+        title = (
+            select(payment_methods.c.title)
+            .join(payments, payments.c.payment_method_id == payment_methods.c.id)
+            .where(and_(payments.c.id == _uuid(facts.get("payment_id")), payments.c.user_id == owed.user_id))
+            .scalar_subquery()
+        )
+        query = select(
+            users.c.email, users.c.name, users.c.locale, users.c.zone, users.c.erased_at, title.label("method_title")
+        ).where(users.c.id == owed.user_id)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _Reader(*row)
+
+    def _links(self, facts: Mapping[str, Any]) -> dict[str, str]:
+        """Where the outcome can be looked at. Subscriptions are managed by calls, which the docs' page explains."""
+        links = {"manage_url": f"{self._base_url}/docs"}
+        refund_id, payment_id = _uuid(facts.get("refund_id")), _uuid(facts.get("payment_id"))
+        if refund_id is not None:
+            links["status_url"] = f"{self._base_url}/v1/refunds/{refund_id}"
+        elif payment_id is not None:
+            links["status_url"] = f"{self._base_url}/v1/payments/{payment_id}"
+        return links
+
+    async def _note(self, owed: _Owed, outcome: Sent | TryLater | Undeliverable, at: datetime) -> None:
+        """Write the outcome down. That a mail was sent is true whoever holds it now; the rest is this try's only."""
+        mine = update(mails).where(mails.c.id == owed.id, mails.c.status == "owed")
+        match outcome:
+            case Sent():
+                change = mine.values(status="sent", sent_at=at, retry_by=None, last_error=None)
+            case TryLater(why):
+                pause = timedelta(seconds=pause_s(owed.attempts))
+                change = mine.where(mails.c.attempts == owed.attempts).values(
+                    retry_by=func.clock_timestamp() + pause, last_error=_fit(why)
+                )
+            case Undeliverable(why):
+                change = mine.where(mails.c.attempts == owed.attempts).values(
+                    status="undeliverable", retry_by=None, last_error=_fit(why)
+                )
+        async with self._engine.begin() as connection:
+            await connection.execute(change)
+
+
+def pause_s(attempts: int) -> int:
+    """Seconds until the next try after so many: 2, 4, 8, … up to five minutes."""
+    return min(1 << min(attempts, 16), _LONGEST_PAUSE_S)
+
+
+def _language(locale: str | None) -> str:
+    """`en-GB`, `en_US.UTF-8` → `en`; what the letters do not speak becomes Russian there."""
+    return (locale or DEFAULT_LOCALE).strip()[:2].lower()
+
+
+def _uuid(value: object) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _fit(why: str) -> str:
+    """For tables and logs: servers like to repeat the address in their answers. NUL is no text for Postgres."""
+    return redact_text(why.replace("\x00", " "))[:_LONGEST_ERROR]

@@ -1,0 +1,286 @@
+"""A mail that is owed is sent once, in the reader's language, and is tried until the server takes it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from infrastructure.local.throwaway import throwaway_postgres
+from infrastructure.mail.smtp import SmtpSender
+from infrastructure.postgres.tables import mails, metadata, payment_methods, payments, plans, subscriptions, users
+from jobs.send_mails import MailRoom, pause_s
+from tests.infrastructure.mail.conftest import Mailbox, running
+
+NOW = datetime(2027, 1, 31, 9, 0, tzinfo=UTC)
+BASE_URL = "https://billing.example.org"
+RENEWED = "payment.succeeded subscription.renewed"
+
+
+class StandingClock:
+    def now(self) -> datetime:
+        return NOW
+
+
+class StoppedClock:
+    def now(self) -> datetime:
+        raise OSError("no time to be had")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    engine: AsyncEngine
+    mailbox: Mailbox
+
+    def room(self, deadline_s: float = 5) -> MailRoom:
+        sender = SmtpSender(self.mailbox.smtp_url, "Кинотеатр <billing@example.org>", deadline_s=deadline_s)
+        return MailRoom(self.engine, sender, BASE_URL + "/", StandingClock())
+
+    async def person(self, **changes: Any) -> UUID:
+        row = {"id": uuid4(), "email": f"{uuid4().hex}@example.org", "name": "Анна", "locale": "ru", "zone": None}
+        await self.write(insert(users).values({**row, **changes}))
+        person_id = {**row, **changes}["id"]
+        assert isinstance(person_id, UUID)
+        return person_id
+
+    async def owe(self, user_id: UUID, events: str = RENEWED, **changes: Any) -> UUID:
+        payment_id = uuid4()
+        facts = {
+            "plan_name": "Кино", "amount": "499.00", "currency": "RUB", "kind": "renewal",
+            "payment_id": str(payment_id),
+            "period_start": "2027-01-31T09:00:00Z", "period_end": "2027-02-28T09:00:00Z",
+        }  # fmt: skip
+        row = {"id": uuid4(), "user_id": user_id, "events": events, "object_id": payment_id, "facts": facts}
+        row |= {"request_id": "request-1", "created_at": NOW}
+        await self.write(insert(mails).values({**row, **changes}))
+        mail_id = {**row, **changes}["id"]
+        assert isinstance(mail_id, UUID)
+        return mail_id
+
+    async def write(self, statement: Any) -> None:
+        async with self.engine.begin() as connection:
+            await connection.execute(statement)
+
+    async def mail(self, mail_id: UUID) -> Row[Any]:
+        pause = func.extract("epoch", mails.c.retry_by - func.clock_timestamp()).label("pause_s")
+        async with self.engine.connect() as connection:
+            return (await connection.execute(select(mails, pause).where(mails.c.id == mail_id))).one()
+
+    async def taken(self, mail_id: UUID) -> None:
+        async with asyncio.timeout(10):
+            while (await self.mail(mail_id)).attempts == 0:  # noqa: ASYNC110 - another connection's doing, told by nobody
+                await asyncio.sleep(0.01)
+
+    async def make_due(self) -> None:
+        await self.write(update(mails).where(mails.c.status == "owed").values(retry_by=func.clock_timestamp()))
+
+
+@pytest.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Surroundings]:
+    with throwaway_postgres() as postgres:
+        engine = create_async_engine(
+            postgres.create_database("mails").replace("postgresql://", "postgresql+asyncpg://")
+        )
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        async with running(tmp_path_factory.mktemp("mailbox")) as mailbox:
+            yield Surroundings(engine, mailbox)
+        await engine.dispose()
+
+
+@pytest.fixture
+async def around(shared: Surroundings) -> AsyncIterator[Surroundings]:
+    yield shared
+    await shared.mailbox.faults()
+    await shared.mailbox.call("DELETE", "/messages")
+    await shared.write(delete(mails))
+
+
+async def test_a_mail_is_sent_once_however_often_mails_are_sent(around: Surroundings) -> None:
+    mail_id = await around.owe(await around.person())
+    assert await around.room().send_owed() == 1
+    assert await around.room().send_owed() == 0
+    [arrived] = await around.mailbox.messages()
+    row = await around.mail(mail_id)
+    assert arrived["message_id"] == f"<{mail_id}@example.org>"
+    assert arrived["headers"] == {"X-Billing-Event": RENEWED, "X-Billing-Object": str(row.object_id)}
+    assert (row.status, row.sent_at, row.retry_by, row.attempts, row.last_error) == ("sent", NOW, None, 1, None)
+
+
+async def test_two_rooms_at_work_at_once_share_the_mails(around: Surroundings) -> None:
+    person = await around.person()
+    owed = {f"<{await around.owe(person)}@example.org>" for _ in range(20)}
+    sent = await asyncio.gather(around.room().send_owed(), around.room().send_owed())
+    arrived = [letter["message_id"] for letter in await around.mailbox.messages()]
+    assert sum(sent) == len(arrived) == 20
+    assert set(arrived) == owed
+
+
+async def test_no_more_are_sent_than_asked_for(around: Surroundings) -> None:
+    person = await around.person()
+    for _ in range(6):
+        await around.owe(person)
+    assert [await around.room().send_owed(5), await around.room().send_owed(5)] == [5, 1]
+    assert await around.room().send_owed(0) == 0
+
+
+async def test_a_mail_refused_for_now_is_sent_later(around: Surroundings) -> None:
+    mail_id = await around.owe(await around.person())
+    await around.mailbox.faults(temporary=1)
+    assert await around.room().send_owed() == 0
+    row = await around.mail(mail_id)
+    assert (row.status, row.attempts) == ("owed", 1)
+    assert "451" in row.last_error
+    assert 0 < row.pause_s <= 2
+    await around.make_due()
+    assert await around.room().send_owed() == 1
+    row = await around.mail(mail_id)
+    assert (row.status, row.attempts, row.last_error) == ("sent", 2, None)
+
+
+async def test_a_mail_refused_for_good_is_not_tried_again(around: Surroundings) -> None:
+    mail_id = await around.owe(await around.person())
+    await around.mailbox.faults(refuse=True)
+    assert await around.room().send_owed() == 0
+    row = await around.mail(mail_id)
+    assert (row.status, row.retry_by) == ("undeliverable", None)
+    assert "550" in row.last_error
+
+
+@pytest.mark.parametrize("who", [{"email": None}, {"email": " "}, {"erased_at": NOW}, {"email": "nobody"}])
+async def test_nobody_to_write_to_makes_a_mail_undeliverable(around: Surroundings, who: dict[str, Any]) -> None:
+    mail_id = await around.owe(await around.person(**who))
+    good = await around.owe(await around.person())
+    assert await around.room().send_owed() == 1
+    row = await around.mail(mail_id)
+    assert (row.status, row.retry_by, row.sent_at) == ("undeliverable", None, None)
+    assert row.last_error
+    assert (await around.mail(good)).status == "sent"
+
+
+async def test_a_person_nobody_knows_is_written_no_mail(around: Surroundings) -> None:
+    assert (await around.mail(await around.owe(uuid4()))).status == "owed"
+    assert await around.room().send_owed() == 0
+    assert not await around.mailbox.messages()
+
+
+@pytest.mark.parametrize(
+    ("locale", "zone", "words"),
+    [
+        (None, None, ("499,00 ₽", "28 февраля 2027", "12:00 (МСК)")),
+        ("ru-RU", "Asia/Yekaterinburg", ("499,00 ₽", "28 февраля 2027")),
+        ("en_GB", "Europe/Moscow", ("499.00 RUB", "28 February 2027")),
+        ("tlh", "Mars/Olympus", ("499,00 ₽", "28 февраля 2027")),
+    ],
+)
+async def test_a_mail_speaks_its_readers_language(
+    around: Surroundings, locale: str | None, zone: str | None, words: tuple[str, ...]
+) -> None:
+    await around.owe(await around.person(locale=locale, zone=zone))
+    assert await around.room().send_owed() == 1
+    [arrived] = await around.mailbox.messages()
+    told = arrived["subject"] + arrived["text"].replace("\u00a0", " ")
+    assert [word for word in words if word not in told] == []
+
+
+async def test_a_mail_links_to_what_it_tells_of(around: Surroundings) -> None:
+    person = await around.person()
+    payment_id, refund_id = uuid4(), uuid4()
+    facts = {"payment_id": str(payment_id), "refund_id": str(refund_id), "amount": "1.00", "currency": "RUB"}
+    await around.owe(person, "refund.succeeded", object_id=refund_id, facts=facts)
+    await around.owe(person, "payment.succeeded", object_id=payment_id, facts={"payment_id": str(payment_id)})
+    assert await around.room().send_owed() == 2
+    [of_refund] = await around.mailbox.messages(object=str(refund_id))
+    [of_payment] = await around.mailbox.messages(object=str(payment_id))
+    assert f"{BASE_URL}/v1/refunds/{refund_id}" in of_refund["text"]
+    assert f"{BASE_URL}/v1/payments/{payment_id}" in of_payment["text"]
+
+
+async def test_a_mail_names_the_card_that_was_charged_and_the_person(around: Surroundings) -> None:
+    person, payment_id = await around.person(name="Пётр <b>"), uuid4()
+    await around.write(delete(payments))
+    await paid(around, person, payment_id)
+    await around.owe(person, object_id=payment_id, facts={"payment_id": str(payment_id), "amount": "499.00"})
+    await around.owe(await around.person(), facts={"payment_id": str(payment_id)})  # of another person's payment
+    assert await around.room().send_owed() == 2
+    letters = await around.mailbox.messages()
+    assert [letter["headers"]["X-Billing-Object"] for letter in letters if "*4444" in letter["text"]] == [
+        str(payment_id)
+    ]
+    assert not any("Пётр <b>" in letter["html"] for letter in letters)
+
+
+async def paid(around: Surroundings, person: UUID, payment_id: UUID) -> None:
+    """The person's payment by the card that ends in 4444."""
+    plan, method, subscription = uuid4(), uuid4(), uuid4()
+    await around.write(insert(plans).values(id=plan, code=plan.hex, name="Кино", period_unit="month", period_count=1))
+    owner = {"user_id": person, "created_at": NOW, "payment_system": "yookassa"}
+    card = {"provider_method_id": "m", "kind": "bank_card", "title": "Bank card *4444", "id": method}
+    await around.write(insert(payment_methods).values(**owner, **card))
+    running = {"status": "active", "zone": "Europe/Moscow", "period_number": 1, "currency": "RUB", "balance": 0}
+    running |= {"period_start": NOW, "period_end": NOW.replace(year=2028), "cancel_at_period_end": False}
+    running |= {"refunding": False, "failed_tries": 0, "id": subscription, "plan_id": plan}
+    await around.write(insert(subscriptions).values(**owner, **running))
+    payment = {"id": payment_id, "subscription_id": subscription, "plan_id": plan, "kind": "renewal", "attempt": 1}
+    payment |= {"status": "succeeded", "amount": 49900, "currency": "RUB", "refunded": 0, "refund_reserved": 0}
+    payment |= {"period_number": 1, "description": "Кино", "pays_with": "saved", "by_person": False, "asks": 0}
+    payment |= {"payment_method_id": method, "settled_at": NOW}
+    await around.write(insert(payments).values(**owner, **payment))
+
+
+async def test_what_is_wrong_with_one_mail_stops_no_other(around: Surroundings) -> None:
+    person = await around.person()
+    odd = await around.owe(person, "something.unheard_of", facts={"payment_id": ["no id"], "amount": {"odd": 1}})
+    broken = await around.owe(person, facts=["no object"])
+    unsendable = await around.owe(person, "line\nbreak:;")
+    good = await around.owe(person)
+    assert await around.room().send_owed() == 2
+    statuses = {mail_id: (await around.mail(mail_id)).status for mail_id in (odd, broken, unsendable, good)}
+    assert statuses == {odd: "sent", broken: "owed", unsendable: "undeliverable", good: "sent"}
+    assert (await around.mail(broken)).last_error
+
+
+async def test_no_time_to_be_had_leaves_mails_to_be_sent_later(around: Surroundings) -> None:
+    mail_id = await around.owe(await around.person())
+    sender = SmtpSender(around.mailbox.smtp_url, "billing@example.org")
+    assert await MailRoom(around.engine, sender, BASE_URL, StoppedClock()).send_owed() == 0
+    assert (await around.mail(mail_id)).status == "owed"
+    assert not await around.mailbox.messages()
+
+
+async def test_no_transaction_is_open_while_the_server_keeps_us_waiting(around: Surroundings) -> None:
+    mail_id = await around.owe(await around.person())
+    await around.mailbox.faults(hang=True)
+    sending = asyncio.create_task(around.room(deadline_s=30).send_owed())
+    await around.taken(mail_id)
+    row = await around.mail(mail_id)
+    assert 50 < row.pause_s <= 60
+    assert await around.room().send_owed() == 0, "another room leaves it alone"
+    assert around.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # of the queue pool, which it is
+    await around.mailbox.faults()
+    assert await sending == 1
+
+
+async def test_a_worker_that_dies_gives_its_mail_back(around: Surroundings) -> None:
+    mail_id = await around.owe(await around.person())
+    await around.mailbox.faults(hang=True)
+    sending = asyncio.create_task(around.room(deadline_s=30).send_owed())
+    await around.taken(mail_id)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    await around.mailbox.faults()
+    assert await around.room().send_owed() == 0, "not before its lease has ended"
+    await around.make_due()
+    assert await around.room().send_owed() == 1
+
+
+def test_pauses_grow_up_to_five_minutes() -> None:
+    assert [pause_s(attempts) for attempts in (1, 2, 8, 9, 2_000_000)] == [2, 4, 256, 300, 300]
