@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import uuid
-from typing import Annotated, Any, NoReturn
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -12,6 +15,11 @@ from rich.console import Console
 import settings as configuration
 from infrastructure.local.home import Home
 from settings import ClockKind, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from bootstrap import Service
+
+_T = TypeVar("_T")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 _screen = Console(soft_wrap=True, highlight=False)
@@ -104,6 +112,116 @@ def token(
         **claims,
     )
     print(written)
+
+
+_clock = typer.Typer(invoke_without_command=True, help="Print the service's time (RFC 3339); `advance` moves it.")
+app.add_typer(_clock, name="clock")
+
+
+@_clock.callback()
+def _tell_time(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        now = _on_the_stack(_time_of)
+        print(f"{now:%Y-%m-%dT%H:%M:%S.%f}Z")
+
+
+@_clock.command("advance")
+def advance_clock(
+    duration: Annotated[str, typer.Argument(help="How far: 90s, 15m, 6h, 45d, 1d12h.")],
+    leap: Annotated[bool, typer.Option("--leap", help="Go there in one step, as after a downtime.")] = False,
+) -> None:
+    """Move the held clock forward; returns when all that fell due on the way is done."""
+    from jobs.durations import BadDurationError, parse_duration  # noqa: PLC0415 - only this command needs it
+    from jobs.sweeps import Sweeps  # noqa: PLC0415
+    from jobs.time_machine import AlreadyAdvancingError, NotHeldError, advance  # noqa: PLC0415
+
+    try:
+        by = parse_duration(duration)
+    except BadDurationError as error:
+        fail(str(error), status=2)
+
+    async def move(service: Service) -> datetime:
+        return await advance(service, Sweeps(service), by, leap=leap, say=_say)
+
+    try:
+        now = _on_the_stack(move)
+    except (NotHeldError, AlreadyAdvancingError) as error:
+        fail(str(error))
+    print(f"{now:%Y-%m-%dT%H:%M:%S.%f}Z")
+
+
+@app.command("rebuild-history")
+def rebuild_history_command() -> None:
+    """Make the payment history in Elasticsearch anew from Postgres; it can be read all the while."""
+    from infrastructure.elasticsearch.line import ElasticsearchUnavailable  # noqa: PLC0415
+    from infrastructure.postgres.exclusive import HeldByAnother  # noqa: PLC0415
+    from jobs.rebuild import NoElasticsearch, rebuild_history  # noqa: PLC0415
+
+    given = stack_settings()
+    require(given.database_url, "BILLING_DATABASE_URL")
+    try:
+        count = asyncio.run(rebuild_history(given))
+    except HeldByAnother:
+        fail("another rebuild is under way; wait until it has ended")
+    except (NoElasticsearch, ElasticsearchUnavailable) as error:
+        fail(str(error) or "Elasticsearch does not answer")
+    _screen.print(f"payments in the history: {count}")
+
+
+@app.command("rebuild-cache")
+def rebuild_cache_command() -> None:
+    """Make the active subscriptions in Redis anew from Postgres; they can be read all the while."""
+    from infrastructure.redis.line import RedisUnavailable  # noqa: PLC0415
+    from jobs.rebuild import rebuild_cache  # noqa: PLC0415
+
+    given = stack_settings()
+    require(given.database_url, "BILLING_DATABASE_URL")
+    require(given.redis_url, "BILLING_REDIS_URL")
+    try:
+        count = asyncio.run(rebuild_cache(given))
+    except RedisUnavailable as error:
+        fail(str(error) or "Redis does not answer")
+    _screen.print(f"users in the cache: {count}")
+
+
+@app.command()
+def demo() -> None:
+    """Play a year of an online cinema against the running stack, and tell what happens."""
+    from demo import DemoFailed, play  # noqa: PLC0415 - only this command speaks HTTP to the stack
+
+    given = stack_settings()
+    stack = Home(given.home_dir).running_stack()
+    if not stack:
+        fail("no stack runs here; start one with `make run` in another terminal", status=2)
+    try:
+        play(stack, given, _screen)
+    except DemoFailed as error:
+        fail(f"not as it should be: {error}")
+
+
+def _on_the_stack(do: Callable[[Service], Awaitable[_T]]) -> _T:
+    """Do something with the service wired as the running stack has it."""
+    from bootstrap import build  # noqa: PLC0415 - wiring loads everything; most commands need none of it
+
+    given = stack_settings()
+    require(given.database_url, "BILLING_DATABASE_URL")
+
+    async def run_it() -> _T:
+        service = await build(given)
+        try:
+            return await do(service)
+        finally:
+            await service.close()
+
+    return asyncio.run(run_it())
+
+
+async def _time_of(service: Service) -> datetime:
+    return await asyncio.to_thread(service.clock.now)
+
+
+def _say(line: str) -> None:
+    _complaints.print(line, markup=False)
 
 
 def load_settings() -> Settings:
