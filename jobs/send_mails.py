@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import and_, func, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.ports import Clock
@@ -215,8 +216,12 @@ class MailRoom:
                 change = mine.where(mails.c.attempts == owed.attempts).values(
                     status="undeliverable", retry_by=None, last_error=_fit(why)
                 )
-        async with self._engine.begin() as connection:
-            await connection.execute(change)
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(change)
+        except DBAPIError:  # a connection that Postgres's restart broke meanwhile; unwritten, the mail is sent twice
+            async with self._engine.begin() as connection:
+                await connection.execute(change)
 
 
 def pause_s(attempts: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from infrastructure.local.throwaway import throwaway_postgres
@@ -266,6 +266,22 @@ async def test_no_transaction_is_open_while_the_server_keeps_us_waiting(around: 
     assert around.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # of the queue pool, which it is
     await around.mailbox.faults()
     assert await sending == 1
+
+
+async def test_a_connection_lost_while_a_mail_goes_out_does_not_send_it_twice(around: Surroundings) -> None:
+    mail_id = await around.owe(await around.person())
+    await around.mailbox.faults(hang=True)
+    sending = asyncio.create_task(around.room(deadline_s=30).send_owed())
+    await around.taken(mail_id)
+    outsider = create_async_engine(around.engine.url)
+    async with outsider.connect() as connection:
+        ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'mails' AND pid <> "
+        assert (await connection.execute(text(ended + "pg_backend_pid()"))).scalar_one() > 0
+    await outsider.dispose()
+    await around.mailbox.faults()
+    assert await sending == 1
+    assert (await around.mail(mail_id)).status == "sent"
+    assert await around.room().send_owed() == 0
 
 
 async def test_a_worker_that_dies_gives_its_mail_back(around: Surroundings) -> None:
