@@ -233,15 +233,24 @@ class UnitOfWork(Protocol):
     money run at a time and none can deadlock.
     """
 
-    plans: Plans
-    subscriptions: Subscriptions
-    payments: Payments
-    refunds: Refunds
-    payment_methods: PaymentMethods
-    registrations: Registrations
-    cases: Cases
-    inbox: Inbox
-    documents: Documents
+    @property
+    def plans(self) -> Plans: ...
+    @property
+    def subscriptions(self) -> Subscriptions: ...
+    @property
+    def payments(self) -> Payments: ...
+    @property
+    def refunds(self) -> Refunds: ...
+    @property
+    def payment_methods(self) -> PaymentMethods: ...
+    @property
+    def registrations(self) -> Registrations: ...
+    @property
+    def cases(self) -> Cases: ...
+    @property
+    def inbox(self) -> Inbox: ...
+    @property
+    def documents(self) -> Documents: ...
 
     async def lock_person(self, user_id: UUID) -> None:
         """Wait for the person's turn; makes their row where there is none."""

@@ -1,0 +1,143 @@
+"""The only place that wires: settings in, a service out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from commands.api.side import CommandSide
+from commands.executor import Executor
+from commands.world import World
+from domain.events import SYSTEM, Actor
+from domain.ports import Clock
+from domain.rules import Rules
+from infrastructure.auth.jwks import JwksKeys, Patience
+from infrastructure.auth.keys import StaticKeys
+from infrastructure.auth.tokens import TokenVerifier
+from infrastructure.cards.vault import CardVault
+from infrastructure.clock import HeldClock, SystemClock
+from infrastructure.elasticsearch.line import ElasticsearchLine
+from infrastructure.elasticsearch.payment_history import ElasticsearchPaymentHistory
+from infrastructure.ids import new_id
+from infrastructure.mail.smtp import SmtpSender
+from infrastructure.payment_systems.registered import RegisteredPaymentSystems
+from infrastructure.postgres.idempotency import PostgresIdempotencyKeys
+from infrastructure.postgres.unit_of_work import Surroundings, Transactions
+from infrastructure.redis.line import RedisLine
+from queries.sources import Sources, make_sources
+from settings import ClockKind, Settings, SettingsError, parse_card_keys
+
+
+@dataclass(slots=True)
+class Service:
+    """Everything one process needs; closed at its end."""
+
+    settings: Settings
+    engine: AsyncEngine
+    clock: Clock
+    world: World
+    around: Surroundings
+    payment_systems: RegisteredPaymentSystems
+    redis: RedisLine
+    elasticsearch: ElasticsearchLine | None
+
+    def transactions(self, actor: Actor = SYSTEM, request_id: str | None = None) -> Transactions:
+        return Transactions(self.around, actor, request_id)
+
+    def executor(self, actor: Actor, request_id: str | None) -> Executor:
+        keys = PostgresIdempotencyKeys(self.engine, self.transactions(actor, request_id))
+        return Executor(keys, self.world)
+
+    def command_side(self) -> CommandSide:
+        return CommandSide(
+            world=self.world,
+            executor=self.executor,
+            open_uow=self.transactions,
+            base_url=self.settings.base_url,
+            check_sender=self.settings.yookassa_check_sender,
+            trusted_proxies=self.settings.trusted_proxies,
+        )
+
+    def query_side(self) -> Sources:
+        index = ElasticsearchPaymentHistory(self.elasticsearch) if self.elasticsearch else None
+        return make_sources(self.engine, self.redis, index, self.clock, self.world.rules, self.settings.base_url)
+
+    def mail_sender(self) -> SmtpSender:
+        return SmtpSender(needed(self.settings.smtp_url, "SMTP_URL"), self.settings.mail_from)
+
+    async def close(self) -> None:
+        await self.payment_systems.close()
+        await self.redis.close()
+        if self.elasticsearch is not None:
+            await self.elasticsearch.close()
+        if isinstance(self.clock, HeldClock):
+            self.clock.close()
+        await self.engine.dispose()
+
+
+async def build(settings: Settings) -> Service:
+    """Wire a service; nothing outside is asked yet."""
+    database_url = needed(settings.database_url, "DATABASE_URL")
+    clock: Clock = HeldClock(database_url) if settings.clock is ClockKind.HELD else SystemClock()
+    engine = create_async_engine(
+        "postgresql+asyncpg://" + database_url.partition("://")[2],
+        pool_size=20,
+        max_overflow=0,
+        pool_timeout=5,
+        connect_args={
+            "timeout": 5,
+            "server_settings": {
+                "statement_timeout": "15000",
+                "lock_timeout": "10000",
+                "idle_in_transaction_session_timeout": "30000",
+            },
+        },
+    )
+    rules = Rules()
+    payment_systems = RegisteredPaymentSystems(
+        engine,
+        clock,
+        given={"yookassa": _yookassa_account(settings), "imitation": {}},
+        limits={"yookassa": {"threads": 16, "deadline_s": settings.payment_deadline_s}},
+        production=settings.production,
+    )
+    vault = CardVault(parse_card_keys(needed(settings.card_keys, "CARD_KEYS")))
+    es_url = settings.elasticsearch_url
+    return Service(
+        settings=settings,
+        engine=engine,
+        clock=clock,
+        world=World(clock, SystemClock(), new_id, rules, payment_systems, vault),
+        around=Surroundings(engine, clock, new_id, rules, settings.base_url),
+        payment_systems=payment_systems,
+        redis=RedisLine(needed(settings.redis_url, "REDIS_URL")),
+        elasticsearch=ElasticsearchLine(es_url) if es_url and es_url != "none" else None,
+    )
+
+
+def token_verifier(settings: Settings) -> TokenVerifier:
+    """RS256 only, by a PEM or a JWKS (AUTH-4)."""
+    keys: StaticKeys | JwksKeys
+    if settings.auth_public_key:
+        keys = StaticKeys.from_pem(settings.auth_public_key)
+    elif settings.auth_jwks_url:
+        keys = JwksKeys(settings.auth_jwks_url, Patience())
+    else:
+        raise SettingsError("BILLING_AUTH_PUBLIC_KEY or BILLING_AUTH_JWKS_URL: one of them is needed")
+    return TokenVerifier(keys, issuer=settings.auth_issuer, audience=settings.auth_audience)
+
+
+def needed(value: str | None, name: str) -> str:
+    if not value:
+        raise SettingsError(f"BILLING_{name}: it is needed here; `billing run` fills it in locally")
+    return value
+
+
+def _yookassa_account(settings: Settings) -> dict[str, str]:
+    given = {
+        "api_url": settings.yookassa_api_url,
+        "shop_id": settings.yookassa_shop_id,
+        "secret_key": settings.yookassa_secret_key,
+    }
+    return {name: value for name, value in given.items() if value}

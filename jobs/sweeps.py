@@ -1,0 +1,174 @@
+"""What the workers do: each sweep takes what is due from Postgres, which alone is the truth (invariant 12).
+
+A sweep may run in any number of processes at once. What two of them take, one finds done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import ColumnElement, Table, delete, func, or_, select, update
+
+from bootstrap import Service
+from commands.collect_payment import CollectPayment, collect, collect_payment
+from commands.end_subscription import EndSubscription, RemindOfCharge, end_subscription, remind_of_charge
+from commands.receive_notification import FollowNotification, follow_notification
+from commands.renew_subscription import RenewSubscription, renew_subscription
+from commands.send_refund import SendRefund, send_refund
+from domain.errors import RuleBroken
+from infrastructure.postgres.outage import is_outage
+from infrastructure.postgres.tables import idempotency_keys, inbox, payments, refunds, subscriptions
+from jobs.send_mails import MailRoom
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 100
+_AT_ONCE = 8
+_LEASE = timedelta(seconds=60)
+_KEYS_LIVE = timedelta(days=8)
+
+
+class Sweeps:
+    """The duties of a worker. Each method does one round and returns how much it did."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        self._mails = MailRoom(service.engine, service.mail_sender(), service.settings.base_url, service.clock)
+
+    async def everything(self) -> int:
+        """One round of each, in the order in which they feed each other."""
+        rounds = (self.inbox, self.unresolved, self.endings, self.reminders, self.renewals, self.mails)
+        return sum([await sweep() for sweep in rounds])
+
+    async def renewals(self) -> int:
+        """Charge what is due; a claim that lapses keeps two workers from taking the same one."""
+        table, now = subscriptions, self._service.clock.now()
+        due = (
+            select(table.c.id)
+            .where(
+                table.c.next_charge_at <= now,
+                table.c.open_payment_id.is_(None),
+                ~table.c.refunding,
+                or_(table.c.claimed_until.is_(None), table.c.claimed_until < func.clock_timestamp()),
+            )
+            .order_by(table.c.next_charge_at)
+            .limit(_BATCH)
+            .with_for_update(skip_locked=True)
+        )
+        claim = update(table).where(table.c.id.in_(due)).values(claimed_until=func.clock_timestamp() + _LEASE)
+        async with self._service.engine.begin() as connection:
+            ids = (await connection.execute(claim.returning(table.c.id))).scalars().all()
+        done = await self._each(ids, self._renew)
+        if ids:
+            release = update(table).where(table.c.id.in_(ids)).values(claimed_until=None)
+            async with self._service.engine.begin() as connection:
+                await connection.execute(release)
+        return done
+
+    async def _renew(self, subscription_id: UUID) -> None:
+        transactions = self._service.transactions()
+        async with transactions() as uow:
+            payment = await renew_subscription(RenewSubscription(subscription_id), uow, self._service.world)
+        await collect(payment, transactions, self._service.world)
+
+    async def reminders(self) -> int:
+        due = subscriptions.c.remind_at <= self._service.clock.now()
+        return await self._each(await self._ids(subscriptions, due, subscriptions.c.remind_at), self._remind)
+
+    async def _remind(self, subscription_id: UUID) -> None:
+        async with self._service.transactions()() as uow:
+            await remind_of_charge(RemindOfCharge(subscription_id), uow, self._service.world)
+
+    async def endings(self) -> int:
+        table = subscriptions
+        due = (table.c.end_at <= self._service.clock.now()) & table.c.open_payment_id.is_(None)
+        return await self._each(await self._ids(table, due, table.c.end_at), self._end)
+
+    async def _end(self, subscription_id: UUID) -> None:
+        async with self._service.transactions()() as uow:
+            await end_subscription(EndSubscription(subscription_id), uow, self._service.world)
+
+    async def unresolved(self) -> int:
+        """The janitor: ask for everything that has not ended and whose time to be asked for has come."""
+        done = await self._each(await self._claim_unresolved(payments), self._ask_for_payment)
+        return done + await self._each(await self._claim_unresolved(refunds), self._ask_for_refund)
+
+    async def _claim_unresolved(self, table: Table) -> Sequence[UUID]:
+        now = self._service.clock.now()
+        due = (
+            select(table.c.id)
+            .where(or_(table.c.ask_again_at <= now, table.c.ask_again_by <= func.clock_timestamp()))
+            .order_by(table.c.ask_again_by)
+            .limit(_BATCH)
+            .with_for_update(skip_locked=True)
+        )
+        # Pushing both instants on is the claim; who dies with it leaves it to the next after a minute.
+        claim = update(table).where(table.c.id.in_(due))
+        claim = claim.values(ask_again_at=now + _LEASE, ask_again_by=func.clock_timestamp() + _LEASE)
+        async with self._service.engine.begin() as connection:
+            claimed: Sequence[UUID] = (await connection.execute(claim.returning(table.c.id))).scalars().all()
+        return claimed
+
+    async def _ask_for_payment(self, payment_id: UUID) -> None:
+        await collect_payment(CollectPayment(payment_id), self._service.transactions(), self._service.world)
+
+    async def _ask_for_refund(self, refund_id: UUID) -> None:
+        await send_refund(SendRefund(refund_id), self._service.transactions(), self._service.world)
+
+    async def inbox(self) -> int:
+        due = (
+            select(inbox.c.id)
+            .where(inbox.c.retry_by <= func.clock_timestamp())
+            .order_by(inbox.c.retry_by)
+            .limit(_BATCH)
+            .with_for_update(skip_locked=True)
+        )
+        claim = update(inbox).where(inbox.c.id.in_(due)).values(retry_by=func.clock_timestamp() + _LEASE)
+        async with self._service.engine.begin() as connection:
+            ids = (await connection.execute(claim.returning(inbox.c.id))).scalars().all()
+        return await self._each(ids, self._follow)
+
+    async def _follow(self, entry_id: UUID) -> None:
+        outcome = await follow_notification(
+            FollowNotification(entry_id), self._service.transactions(), self._service.world
+        )
+        log.info("notification_followed", entry=str(entry_id), outcome=outcome[:200])
+
+    async def mails(self) -> int:
+        return await self._mails.send_owed()
+
+    async def old_keys(self) -> int:
+        """Idempotency keys live longer than the seven days that callers may rely on, and no longer."""
+        old = idempotency_keys.c.created_at < self._service.clock.now() - _KEYS_LIVE
+        async with self._service.engine.begin() as connection:
+            return (await connection.execute(delete(idempotency_keys).where(old))).rowcount
+
+    async def _ids(self, table: Table, due: ColumnElement[bool], order: ColumnElement[datetime]) -> Sequence[UUID]:
+        query = select(table.c.id).where(due).order_by(order).limit(_BATCH)
+        async with self._service.engine.connect() as connection:
+            return (await connection.execute(query)).scalars().all()
+
+    async def _each(self, ids: Sequence[UUID], do: Callable[[UUID], Awaitable[None]]) -> int:
+        """Do it for each, some at once; one that fails stops no other and is found by the next round."""
+
+        async def one(object_id: UUID) -> int:
+            async with self._at_once:
+                try:
+                    await do(object_id)
+                except RuleBroken as broken:  # somebody else was quicker
+                    log.debug("nothing_to_do", object=str(object_id), why=broken.detail)
+                    return 0
+                except Exception as error:
+                    if is_outage(error):
+                        log.warning("postgres_unavailable", object=str(object_id))
+                    else:
+                        log.exception("duty_failed", object=str(object_id))
+                    return 0
+                return 1
+
+        return sum(await asyncio.gather(*(one(object_id) for object_id in ids)))

@@ -1,0 +1,118 @@
+"""Both sides in one process, for local and small installs; `--side` runs one of them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI, Request
+from sqlalchemy import text
+from starlette.responses import JSONResponse, Response
+
+import settings as settings_module
+from bootstrap import Service, build, token_verifier
+from commands.app import add_commands
+from infrastructure.http.surroundings import surround
+from infrastructure.observability.logs import configure_logs
+from infrastructure.observability.metrics import CONTENT_TYPE, Metrics
+from queries.app import add_queries
+from settings import Settings
+
+_CHECK_PATIENCE_S = 2.0
+
+
+async def make_app(settings: Settings, side: str) -> tuple[FastAPI, Service]:
+    """The application with its routes; the service is closed by the caller."""
+    service = await build(settings)
+    verifier = token_verifier(settings)
+    app = FastAPI(title="Billing", version="1", lifespan=_nothing, description=_DESCRIPTION)
+    app.state.token_verifier = verifier
+    if side != "queries":
+        add_commands(app, service.command_side())
+    if side != "commands":
+        add_queries(app, service.query_side(), verifier)
+    _add_health(app, service)
+    surround(app)
+    return app, service
+
+
+_DESCRIPTION = "Subscriptions and card payments: money moves exactly as often as it should, and everybody can see it."
+
+
+def _add_health(app: FastAPI, service: Service) -> None:
+    metrics = Metrics()
+    app.state.metrics = metrics
+
+    @app.get("/healthz", tags=["Health"])
+    async def healthz() -> Response:
+        """The process lives; `now` is the service's time."""
+        now = service.clock.now().isoformat().replace("+00:00", "Z")
+        return JSONResponse({"status": "ok", "now": now})
+
+    @app.get("/readyz", tags=["Health"])
+    async def readyz() -> Response:
+        """What the service needs, each by name. Postgres alone decides: all else may be away for a while."""
+        found = await _look(service)
+        ready = found["postgres"] == "ok"
+        return JSONResponse({"status": "ready" if ready else "not ready", **found}, 200 if ready else 503)
+
+    @app.get("/metrics", tags=["Health"])
+    async def show_metrics(_: Request) -> Response:
+        """For Prometheus."""
+        return Response(metrics.render(), media_type=CONTENT_TYPE)
+
+
+async def _look(service: Service) -> dict[str, str]:
+    async def postgres() -> None:
+        async with service.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def redis() -> None:
+        await service.redis.ask(lambda client: client.ping())
+
+    async def state(check: Callable[[], Awaitable[None]]) -> str:
+        try:
+            await asyncio.wait_for(check(), _CHECK_PATIENCE_S)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, this is where it is told
+            return f"unavailable: {type(error).__name__}"
+        return "ok"
+
+    return {"postgres": await state(postgres), "redis": await state(redis)}
+
+
+@asynccontextmanager
+async def _nothing(_: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+async def serve(settings: Settings, side: str) -> None:
+    app, service = await make_app(settings, side)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # who knocks is judged where it matters, by trusted proxies of our own
+        timeout_graceful_shutdown=15,
+    )
+    try:
+        await uvicorn.Server(config).serve()
+    finally:
+        await service.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="main", description="Serve the billing API.")
+    parser.add_argument("--side", choices=["both", "commands", "queries"], default="both")
+    side = parser.parse_args().side
+    settings = settings_module.load()
+    configure_logs(json=settings.production, level=settings.log_level, process="api")
+    asyncio.run(serve(settings, side))
+
+
+if __name__ == "__main__":
+    main()
