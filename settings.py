@@ -26,6 +26,19 @@ class ClockKind(StrEnum):
     HELD = "held"
 
 
+_NEEDED_IN_PRODUCTION = (
+    "database_url",
+    "redis_url",
+    "elasticsearch_url",
+    "yookassa_api_url",
+    "yookassa_shop_id",
+    "yookassa_secret_key",
+    "smtp_url",
+    "card_keys",
+    "public_url",
+)
+
+
 class SettingsError(Exception):
     """A setting is wrong or missing; the message names it and says what was expected."""
 
@@ -110,9 +123,7 @@ class Settings(BaseSettings):
             return self
         if self.clock is not ClockKind.SYSTEM:
             raise ValueError("BILLING_CLOCK: production runs on the system clock")
-        needed = ("database_url", "redis_url", "elasticsearch_url", "yookassa_api_url", "yookassa_shop_id")
-        needed += ("yookassa_secret_key", "smtp_url", "card_keys", "public_url")
-        for name in needed:
+        for name in _NEEDED_IN_PRODUCTION:
             if getattr(self, name) is None:
                 raise ValueError(f"BILLING_{name.upper()}: production needs it, nothing is built in")
         if self.auth_public_key is None and self.auth_jwks_url is None:
