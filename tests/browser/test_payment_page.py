@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -53,7 +54,11 @@ class Page:
         return WebDriverWait(self.browser, 10).until(found)
 
     def text(self, element_id: str) -> str:
-        return self.find(element_id).text
+        """What stands there as soon as something does: the page that a form leads to may still be on its way."""
+        told = WebDriverWait(
+            self.browser, 10, ignored_exceptions=[NoSuchElementException, StaleElementReferenceException]
+        )
+        return told.until(lambda browser: browser.find_element(By.ID, element_id).text)
 
     def enter(self, number: str, expiry: str = "1240", csc: str = "123") -> None:
         for name, value in (("number", number), ("expiry", expiry), ("csc", csc)):
@@ -150,7 +155,7 @@ def test_the_bank_asks_for_a_code(chromium: WebDriver, simulator: Running) -> No
     page.enter(WITH_BANK_STEP)
     page.find("code").send_keys("0000")
     page.find("confirm").click()
-    WebDriverWait(chromium, 10).until(lambda _: "Осталось попыток: 2" in page.text("code-error"))
+    assert "Осталось попыток: 2" in page.text("code-error")
     page.find("code").send_keys("1234")
     page.find("confirm").click()
     assert "Оплачено" in page.text("outcome")
