@@ -193,6 +193,7 @@ def demo() -> None:
     stack = Home(given.home_dir).running_stack()
     if not stack:
         fail("no stack runs here; start one with `make run` in another terminal", status=2)
+    _log_trouble_only(given)
     try:
         play(stack, given, _screen)
     except DemoFailed as error:
@@ -201,10 +202,14 @@ def demo() -> None:
 
 def _on_the_stack(do: Callable[[Service], Awaitable[_T]]) -> _T:
     """Do something with the service wired as the running stack has it."""
+    import psycopg  # noqa: PLC0415
+    from sqlalchemy.exc import OperationalError  # noqa: PLC0415
+
     from bootstrap import build  # noqa: PLC0415 - wiring loads everything; most commands need none of it
 
     given = stack_settings()
     require(given.database_url, "BILLING_DATABASE_URL")
+    _log_trouble_only(given)
 
     async def run_it() -> _T:
         service = await build(given)
@@ -213,7 +218,20 @@ def _on_the_stack(do: Callable[[Service], Awaitable[_T]]) -> _T:
         finally:
             await service.close()
 
-    return asyncio.run(run_it())
+    try:
+        return asyncio.run(run_it())
+    except (psycopg.OperationalError, OperationalError, ConnectionError, TimeoutError) as error:
+        fail(f"Postgres does not answer: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+    except SettingsError as error:
+        fail(str(error), status=2)
+
+
+def _log_trouble_only(given: Settings) -> None:
+    """What goes well is told by the command itself."""
+    from infrastructure.observability.logs import configure_logs  # noqa: PLC0415
+
+    secrets = [secret for secret in (given.yookassa_secret_key, given.card_keys) if secret]
+    configure_logs(json=False, level="WARNING", process="billing", known_secrets=secrets)
 
 
 async def _time_of(service: Service) -> datetime:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import httpx
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -329,12 +330,11 @@ class _Demo:
         self._screen.print(f"  [dim]{escape(json.dumps(shown, ensure_ascii=False))}[/dim]")
 
     def _table(self, history: list[dict[str, Any]]) -> None:
-        table = Table("", "paid at (Moscow)", "period from", "to", "amount", "kind", title_justify="left")
+        table = Table("renewal", "period from (Moscow)", "to", "paid at", "amount", box=SIMPLE)
         for number, item in enumerate(history):
-            times = (item["settled_at"], item["period"]["start"], item["period"]["end"])
+            times = (item["period"]["start"], item["period"]["end"], item["settled_at"])
             told = [f"{_instant(at).astimezone(_MOSCOW):%d.%m.%Y %H:%M}" for at in times]
-            amount = f"{item['amount']['value']} {item['amount']['currency']}"
-            table.add_row(str(number or ""), *told, amount, item["kind"])
+            table.add_row(str(number or "first"), *told, item["amount"]["value"])
         self._screen.print(table)
 
     def _where_to_look(self) -> None:
