@@ -74,7 +74,7 @@ class _Settlement:
                 await self._silence(news)
             case NotFound():
                 if self.payment.is_open:
-                    await self._canceled(Cancellation("never_received", "merchant"))
+                    await self._never_received()
             case Refused(code=code):
                 if self.payment.is_open:
                     await self._canceled(Cancellation(code, "merchant"))
@@ -174,6 +174,16 @@ class _Settlement:
             self._record(EventType.PAYMENT_FAILED, told)
         else:
             self._renewal_refused(subscription, plan, why, told)
+
+    async def _never_received(self) -> None:
+        """No bank has refused anything: a renewal stays due and is made anew, under a new key, without dunning."""
+        why = Cancellation("internal_timeout", "merchant")
+        if self.payment.kind is PaymentKind.FIRST or self.payment.by_person:
+            await self._canceled(why)
+            return
+        _, plan = await self._subscription()
+        self.payment.cancel(why, self.now)
+        self._record(EventType.PAYMENT_FAILED, {**facts.of_payment(self.payment, plan), "quiet": True})
 
     def _renewal_refused(
         self, subscription: Subscription, plan: Plan, why: Cancellation, told: dict[str, object]

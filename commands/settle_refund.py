@@ -54,7 +54,7 @@ class _Settlement:
                 await self._silence(news)
             case NotFound():
                 if self.refund.is_open:
-                    await self._canceled(Cancellation("never_received", "merchant"))
+                    await self._canceled(Cancellation("rejected_by_timeout", "merchant"))
             case Refused(code=code, detail=detail):
                 if self.refund.is_open:
                     await self._canceled(Cancellation(code, "merchant"), detail)
