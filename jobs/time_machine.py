@@ -25,7 +25,6 @@ from settings import Settings
 
 _LOCK = 7_316_402
 _POLL_S = 0.02
-_PATIENCE_S = 10.0
 _LESS_PATIENCE_S = 0.5
 """Once something has not ended in time, it is not waited for so long at each further instant."""
 _MOST_ROUNDS = 30
@@ -89,12 +88,18 @@ class Sweeps(Protocol):
 
 
 async def advance(
-    service: Service, sweeps: Sweeps, duration: timedelta, *, leap: bool, say: Callable[[str], None]
+    service: Service,
+    sweeps: Sweeps,
+    duration: timedelta,
+    *,
+    leap: bool,
+    say: Callable[[str], None],
+    patience_s: float = 10.0,
 ) -> datetime:
     """Move the held clock forward by `duration`, doing all that falls due on the way; returns the new present.
 
     With `leap` time goes to the end at once, as after a downtime. `say` is told, once for each kind of work, what did
-    not end in time. Raises NotHeldError, AlreadyAdvancingError.
+    not end within `patience_s` (seconds by the wall clock). Raises NotHeldError, AlreadyAdvancingError.
     """
     if not isinstance(service.clock, HeldClock):
         raise NotHeldError("time goes by itself here; start with BILLING_CLOCK=held to move it by hand")
@@ -103,7 +108,7 @@ async def advance(
             exclusive(service.engine, _LOCK, wait=False),
             httpx.AsyncClient(timeout=_SIMULATOR_TIMEOUT_S, trust_env=False) as http,
         ):
-            machine = _TimeMachine(service, service.clock, sweeps, http, say)
+            machine = _TimeMachine(service, service.clock, sweeps, http, say, patience_s)
             return await machine.go(duration, leap=leap)
     except HeldByAnother:
         raise AlreadyAdvancingError(
@@ -113,8 +118,15 @@ async def advance(
 
 class _TimeMachine:
     def __init__(
-        self, service: Service, clock: HeldClock, sweeps: Sweeps, http: httpx.AsyncClient, say: Callable[[str], None]
+        self,
+        service: Service,
+        clock: HeldClock,
+        sweeps: Sweeps,
+        http: httpx.AsyncClient,
+        say: Callable[[str], None],
+        patience_s: float,
     ) -> None:
+        self._patience_s = patience_s
         self._engine = service.engine
         self._clock = clock
         self._sweeps = sweeps
@@ -177,7 +189,7 @@ class _TimeMachine:
             if any(count < least.get(kind, count + 1) for kind, count in backlog.items()):
                 got_on_at = time.monotonic()
             least = {kind: min(count, least.get(kind, count)) for kind, count in backlog.items()}
-            patience_s = _LESS_PATIENCE_S if left <= self._told else _PATIENCE_S
+            patience_s = min(_LESS_PATIENCE_S, self._patience_s) if left <= self._told else self._patience_s
             if time.monotonic() - got_on_at > patience_s:
                 self._tell(left, now)
                 return done, False
