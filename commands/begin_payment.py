@@ -24,8 +24,11 @@ async def begin_payment(
     world: World,
     *,
     by_person: bool = True,
+    payment_system: str | None = None,
 ) -> Payment:
     """Reserve the next period of a subscription for one payment; the caller holds the person's lock.
+
+    `payment_system`: another than the subscription's, which follows only once it was paid there.
 
     The janitor owns it from the instant when a call made right now must have ended.
     """
@@ -45,7 +48,7 @@ async def begin_payment(
         description=f"{plan.name} — {plan.code}"[:128],
         pays_with=PaysWith.REDIRECT,
         created_at=now,
-        payment_system=subscription.payment_system,
+        payment_system=payment_system or subscription.payment_system,
         by_person=by_person,
     )
     await put_instrument(payment, choice, system, uow, world)

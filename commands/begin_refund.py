@@ -25,7 +25,7 @@ def begin_refund(
     reason: str | None,
 ) -> Refund:
     """Reserve `amount` of a payment that the caller holds locked; `send_refund` takes it from there at once."""
-    if not 0 < amount.minor <= payment.left_to_refund.minor:
+    if amount.currency != payment.amount.currency or not 0 < amount.minor <= payment.left_to_refund.minor:
         raise RefundExceedsPayment(f"Of this payment {payment.left_to_refund} can still be returned.")
     now = world.clock.now()
     refund = Refund(
@@ -38,6 +38,7 @@ def begin_refund(
         origin=origin,
         ends_subscription=ends_subscription,
         created_at=now,
+        key_since=now,
         payment_system=payment.payment_system,
         reason=reason,
         ask_again_at=now,

@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 _UNKNOWN_S = (5, 15, 60, 300, 900, 3600)
-_WAITING_S = (60, 300, 900, 1800, 3600)
+_WAITING_S = (60, 300, 600)
 IN_FLIGHT = timedelta(seconds=30)
 """Longer than any call may take: who finds a row this old knows that nobody is at it any more."""
 UNRESOLVED_CASE_AFTER = timedelta(days=3)

@@ -43,6 +43,7 @@ async def pay_subscription(command: PaySubscription, uow: UnitOfWork, world: Wor
         raise NothingToPay("Nothing is owed for this subscription now.")
     code = command.payment_system or subscription.payment_system
     system = await usable_system(code, uow, world)
-    subscription.payment_system = code
     plan = await uow.plans.by_id(subscription.plan_id)
-    return await begin_payment(subscription, plan, PaymentKind.RENEWAL, command.payment, system, uow, world)
+    return await begin_payment(
+        subscription, plan, PaymentKind.RENEWAL, command.payment, system, uow, world, payment_system=code
+    )

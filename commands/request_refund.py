@@ -71,9 +71,11 @@ async def refund_payment(command: RefundPayment, uow: UnitOfWork, world: World) 
         raise RefundInProgress("A refund of this payment is under way.")
     if not payment.left_to_refund:
         raise NothingToRefund("All of this payment was returned.")
-    amount = command.amount or payment.left_to_refund
-    current = subscription.is_running and payment.period_number == subscription.period_number
-    ends = current and amount == payment.left_to_refund
+    amount, left = command.amount or payment.left_to_refund, payment.left_to_refund
+    if amount.currency == left.currency and 0 < left.minor - amount.minor < world.rules.least_left_after_refund:
+        amount = left  # the payment system keeps no less than that of a payment
+    current = subscription.is_running and payment.period and payment.period_number == subscription.period_number
+    ends = bool(current) and amount == payment.left_to_refund
     subscription.refunding = subscription.refunding or ends
     plan = await uow.plans.by_id(payment.plan_id)
     return begin_refund(

@@ -16,7 +16,8 @@ async def save_payment_method(
 ) -> UUID | None:
     """Note on the payment what it was paid with; returns the method that later charges may use, if there is one."""
     if used is None or payment.payment_system is None:
-        return payment.payment_method_id
+        earlier = await uow.payment_methods.find(payment.payment_method_id) if payment.payment_method_id else None
+        return earlier.id if earlier is not None and earlier.removed_at is None else None
     known = await uow.payment_methods.by_provider_id(payment.user_id, payment.payment_system, used.provider_method_id)
     if known is None:
         known = PaymentMethod(

@@ -9,7 +9,7 @@ from uuid import UUID
 from commands.patience import IN_FLIGHT
 from commands.settle_refund import RefundNews, SettleRefund, settle_refund
 from commands.world import World
-from domain.errors import NotFoundHere
+from domain.errors import NotFoundHere, PaymentSystemUnavailable
 from domain.payment import Payment
 from domain.payment_system import NotFound, RefundRequest, Silence
 from domain.ports import OpenUnitOfWork, PaymentSystem
@@ -32,30 +32,52 @@ async def send_refund(command: SendRefund, open_uow: OpenUnitOfWork, world: Worl
         raise NotFoundHere("refund")
     if not refund.is_open:
         return refund
-    system = await world.payment_systems.by_code(payment.payment_system)
-    news = await _news_of(refund, payment, system, world)
+    news: RefundNews
+    try:
+        system = await world.payment_systems.by_code(payment.payment_system)
+        news = await _news_of(refund, payment, system, open_uow, world)
+    except PaymentSystemUnavailable as cannot_ask:
+        news = Silence(f"it cannot be asked: {cannot_ask}")
     return await settle_refund(SettleRefund(refund.id, news), open_uow, world)
 
 
-async def _news_of(refund: Refund, payment: Payment, system: PaymentSystem, world: World) -> RefundNews:
+async def _news_of(
+    refund: Refund, payment: Payment, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World
+) -> RefundNews:
     if refund.provider_refund_id is not None:
         found = await system.get_refund(refund.provider_refund_id)
         return Silence("the payment system does not find its own refund") if isinstance(found, NotFound) else found
     if payment.provider_payment_id is None:
         return Silence("the payment's id at the payment system is not known")
-    age, lifetime = world.clock.now() - refund.created_at, timedelta(seconds=system.capabilities.key_lifetime_s)
+    age, lifetime = world.clock.now() - refund.key_since, timedelta(seconds=system.capabilities.key_lifetime_s)
     if age < lifetime - _MARGIN:
         return await system.create_refund(_request(refund, payment, payment.provider_payment_id))
     found = await system.find_refund(refund.id, refund.created_at - _MARGIN, world.clock.now() + _MARGIN)
-    if isinstance(found, NotFound) and age < lifetime + _MARGIN + IN_FLIGHT:
+    if not isinstance(found, NotFound):
+        return found
+    if age < lifetime + _MARGIN + IN_FLIGHT:
         return Silence("the payment system does not list it yet")
-    return found
+    # It never got there, as after a long downtime: the money is still owed, and asked for under a new key.
+    renewed = await _with_new_key(refund, open_uow, world)
+    return await system.create_refund(_request(renewed, payment, payment.provider_payment_id))
+
+
+async def _with_new_key(seen: Refund, open_uow: OpenUnitOfWork, world: World) -> Refund:
+    """Committed before it is used; of two who come here at once the second uses the first one's key."""
+    async with open_uow() as uow:
+        await uow.lock_person(seen.user_id)
+        refund = await uow.refunds.lock(seen.id)
+        if refund is None:
+            raise NotFoundHere("refund")
+        if refund.key_number == seen.key_number:
+            refund.take_new_key(world.clock.now())
+        return refund
 
 
 def _request(refund: Refund, payment: Payment, provider_payment_id: str) -> RefundRequest:
     return RefundRequest(
         refund_id=refund.id,
-        idempotency_key=str(refund.id),
+        idempotency_key=refund.idempotency_key,
         payment_id=payment.id,
         provider_payment_id=provider_payment_id,
         amount=refund.amount,

@@ -69,6 +69,13 @@ class _Settlement:
         self.now = world.clock.now()
 
     async def apply(self, news: News) -> None:
+        if isinstance(news, NotFound | Refused) and self.payment.provider_payment_id is not None:
+            news = Silence("it is known there by its id, so a 'no' to the request says nothing of it")
+        await self._apply(news)
+        if not self.payment.is_open:
+            await self.uow.cases.resolve("payment_unresolved", str(self.payment.id), self.now)
+
+    async def _apply(self, news: News) -> None:
         match news:
             case Silence():
                 await self._silence(news)
@@ -110,7 +117,6 @@ class _Settlement:
                 await self._canceled(snapshot.cancellation or Cancellation("unknown", "unknown"))
             case ProviderStatus.SUCCEEDED:
                 await self._succeeded(snapshot)
-        await self.uow.cases.resolve("payment_unresolved", str(payment.id), self.now)
 
     async def _contradicts(self, snapshot: PaymentSnapshot) -> bool:
         """News that cannot be about this payment is shown to a person and changes nothing (invariants 5 and 6)."""
@@ -144,6 +150,7 @@ class _Settlement:
             return
         if method is not None:
             subscription.payment_method_id = method
+            subscription.payment_system = payment.payment_system or subscription.payment_system
         first = subscription.status is SubscriptionStatus.PENDING
         begin = subscription.activate if first else subscription.renew
         payment.period = begin(self.now, self.world.rules)

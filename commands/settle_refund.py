@@ -49,6 +49,13 @@ class _Settlement:
         self.now = world.clock.now()
 
     async def apply(self, news: RefundNews) -> None:
+        if isinstance(news, NotFound | Refused) and self.refund.provider_refund_id is not None:
+            news = Silence("it is known there by its id, so a 'no' to the request says nothing of it")
+        await self._apply(news)
+        if not self.refund.is_open:
+            await self.uow.cases.resolve("refund_unresolved", str(self.refund.id), self.now)
+
+    async def _apply(self, news: RefundNews) -> None:
         match news:
             case Silence():
                 await self._silence(news)
@@ -92,7 +99,6 @@ class _Settlement:
                 await self._canceled(snapshot.cancellation or Cancellation("unknown", "unknown"))
             case ProviderStatus.SUCCEEDED:
                 await self._succeeded()
-        await self.uow.cases.resolve("refund_unresolved", str(refund.id), self.now)
 
     async def _contradicts(self, snapshot: RefundSnapshot) -> bool:
         refund = self.refund

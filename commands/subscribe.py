@@ -8,7 +8,7 @@ from commands import facts
 from commands.begin_payment import begin_payment
 from commands.instruments import PaymentChoice, usable_system
 from commands.world import World
-from domain.errors import AlreadySubscribed, PlanNotFound
+from domain.errors import AlreadySubscribed, BindingNotPossible, PlanNotFound
 from domain.events import Event, EventType
 from domain.money import Money
 from domain.payment import Payment, PaymentKind
@@ -36,6 +36,8 @@ async def subscribe(command: Subscribe, uow: UnitOfWork, world: World) -> Paymen
     plan = await uow.plans.by_code(command.plan_code)
     if plan is None or not plan.for_sale:
         raise PlanNotFound(command.plan_code)
+    if plan.trial_days:
+        raise BindingNotPossible("Trials cannot be begun here yet: the plan is not sold without one.")
     running = await uow.subscriptions.running_of(command.person.id, plan.id)
     if running is not None:
         raise AlreadySubscribed(running.id)

@@ -116,6 +116,7 @@ class Payment:
 
     def waits(self, confirmation_url: str | None) -> bool:
         """The payment system has it and it has not ended. True if that is news."""
+        confirmation_url = confirmation_url or self.confirmation_url  # an answer may leave it out
         changed = self.status is PaymentStatus.UNKNOWN or self.confirmation_url != confirmation_url
         if self.status is PaymentStatus.UNKNOWN:
             self.move(PaymentStatus.PENDING)

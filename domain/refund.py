@@ -52,7 +52,9 @@ class Refund:
     origin: RefundOrigin
     ends_subscription: bool
     created_at: datetime
+    key_since: datetime
     payment_system: str | None
+    key_number: int = 1
     reason: str | None = None
     provider_refund_id: str | None = None
     cancellation: Cancellation | None = None
@@ -69,6 +71,15 @@ class Refund:
     @property
     def is_open(self) -> bool:
         return self.status in (RefundStatus.PENDING, RefundStatus.UNKNOWN)
+
+    @property
+    def idempotency_key(self) -> str:
+        """Its id; numbered once an earlier key has lapsed and the payment system knew of no refund under it."""
+        return str(self.id) if self.key_number == 1 else f"{self.id}:{self.key_number}"
+
+    def take_new_key(self, at: datetime) -> None:
+        self.key_number += 1
+        self.key_since = at
 
     def move(self, to: RefundStatus) -> None:
         if to not in TRANSITIONS[self.status]:

@@ -131,7 +131,11 @@ class Subscription:
             self.first_failed_at = at
         else:
             self.failed_tries += 1
-        verdict = after_refusal(reason, self.first_failed_at, self.failed_tries, at, rules)
+        verdict: TryAgain | AskThePerson | GiveUp
+        if self.payment_method_id is None:  # its owner removed it while the charge was under way
+            verdict = AskThePerson(until=at + rules.patience_after_asking)
+        else:
+            verdict = after_refusal(reason, self.first_failed_at, self.failed_tries, at, rules)
         self.next_charge_at = self.remind_at = self.end_at = None
         match verdict:
             case TryAgain(at=next_try_at):

@@ -14,12 +14,12 @@ import structlog
 from sqlalchemy import ColumnElement, Table, delete, func, or_, select, update
 
 from bootstrap import Service
-from commands.collect_payment import CollectPayment, collect, collect_payment
+from commands.collect_payment import CollectPayment, collect_payment
 from commands.end_subscription import EndSubscription, RemindOfCharge, end_subscription, remind_of_charge
 from commands.receive_notification import FollowNotification, follow_notification
 from commands.renew_subscription import RenewSubscription, renew_subscription
 from commands.send_refund import SendRefund, send_refund
-from domain.errors import RuleBroken
+from domain.errors import NotDue, PaymentInProgress
 from infrastructure.postgres.outage import is_outage
 from infrastructure.postgres.tables import idempotency_keys, inbox, payments, refunds, subscriptions
 from jobs.send_mails import MailRoom
@@ -63,18 +63,18 @@ class Sweeps:
         claim = update(table).where(table.c.id.in_(due)).values(claimed_until=func.clock_timestamp() + _LEASE)
         async with self._service.engine.begin() as connection:
             ids = (await connection.execute(claim.returning(table.c.id))).scalars().all()
-        done = await self._each(ids, self._renew)
-        if ids:
-            release = update(table).where(table.c.id.in_(ids)).values(claimed_until=None)
+        done = await self._each_done(ids, self._renew)
+        if done:  # one that failed keeps its claim until it lapses, so that it does not stand before all others
+            release = update(table).where(table.c.id.in_(done)).values(claimed_until=None)
             async with self._service.engine.begin() as connection:
                 await connection.execute(release)
-        return done
+        return len(done)
 
     async def _renew(self, subscription_id: UUID) -> None:
         transactions = self._service.transactions()
         async with transactions() as uow:
             payment = await renew_subscription(RenewSubscription(subscription_id), uow, self._service.world)
-        await collect(payment, transactions, self._service.world)
+        await collect_payment(CollectPayment(payment.id), transactions, self._service.world)
 
     async def reminders(self) -> int:
         due = subscriptions.c.remind_at <= self._service.clock.now()
@@ -154,21 +154,25 @@ class Sweeps:
             return (await connection.execute(query)).scalars().all()
 
     async def _each(self, ids: Sequence[UUID], do: Callable[[UUID], Awaitable[None]]) -> int:
-        """Do it for each, some at once; one that fails stops no other and is found by the next round."""
+        return len(await self._each_done(ids, do))
 
-        async def one(object_id: UUID) -> int:
+    async def _each_done(self, ids: Sequence[UUID], do: Callable[[UUID], Awaitable[None]]) -> list[UUID]:
+        """Do it for each, some at once; one that fails stops no other and is found by a later round."""
+
+        async def one(object_id: UUID) -> bool:
             async with self._at_once:
                 try:
                     await do(object_id)
-                except RuleBroken as broken:  # somebody else was quicker
+                except (NotDue, PaymentInProgress) as broken:  # somebody else was quicker
                     log.debug("nothing_to_do", object=str(object_id), why=broken.detail)
-                    return 0
+                    return False
                 except Exception as error:
                     if is_outage(error):
                         log.warning("postgres_unavailable", object=str(object_id))
                     else:
                         log.exception("duty_failed", object=str(object_id))
-                    return 0
-                return 1
+                    return False
+                return True
 
-        return sum(await asyncio.gather(*(one(object_id) for object_id in ids)))
+        found = await asyncio.gather(*(one(object_id) for object_id in ids))
+        return [object_id for object_id, done in zip(ids, found, strict=True) if done]

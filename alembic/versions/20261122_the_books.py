@@ -485,7 +485,9 @@ def upgrade() -> None:
         "payments",
         ["subscription_id", "period_number"],
         unique=True,
-        postgresql_where=sa.text("status <> 'canceled'"),
+        postgresql_where=sa.text(
+            "status IN ('pending', 'unknown') OR (status = 'succeeded' AND period_start IS NOT NULL)"
+        ),
     )
     op.create_index(
         "uq_payments_provider",
@@ -520,7 +522,8 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=True),
         sa.Column("reference", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("sent_by", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("key_number", sa.Integer(), nullable=False),
+        sa.Column("key_since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("asks", sa.Integer(), nullable=False),
         sa.Column("ask_again_at", sa.DateTime(timezone=True), nullable=True),
@@ -618,7 +621,13 @@ def downgrade() -> None:
     op.drop_index(
         "uq_payments_provider", table_name="payments", postgresql_where=sa.text("provider_payment_id IS NOT NULL")
     )
-    op.drop_index("uq_payments_one_per_period", table_name="payments", postgresql_where=sa.text("status <> 'canceled'"))
+    op.drop_index(
+        "uq_payments_one_per_period",
+        table_name="payments",
+        postgresql_where=sa.text(
+            "status IN ('pending', 'unknown') OR (status = 'succeeded' AND period_start IS NOT NULL)"
+        ),
+    )
     op.drop_index(
         "uq_payments_one_open", table_name="payments", postgresql_where=sa.text("status IN ('pending', 'unknown')")
     )

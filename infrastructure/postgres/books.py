@@ -149,6 +149,9 @@ class SubscriptionBook(Book[Subscription]):
         owner: UUID | None = (await self._connection.execute(query)).scalar_one_or_none()
         return owner
 
+    async def find(self, subscription_id: UUID) -> Subscription | None:
+        return await self._one(self._query().where(subscriptions.c.id == subscription_id), lock=False)
+
     async def lock(self, subscription_id: UUID) -> Subscription | None:
         return await self._one(self._query().where(subscriptions.c.id == subscription_id), lock=True)
 
@@ -192,7 +195,8 @@ class PaymentBook(Book[Payment]):
         query = select(payments).where(
             payments.c.subscription_id == subscription_id,
             payments.c.period_number == period_number,
-            payments.c.status != PaymentStatus.CANCELED.value,
+            payments.c.status == PaymentStatus.SUCCEEDED.value,
+            payments.c.period_start.is_not(None),
         )
         return await self._one(query, lock=True)
 

@@ -258,13 +258,15 @@ payments = Table(
     CheckConstraint("status <> 'canceled' OR cancel_reason IS NOT NULL", name="canceled_has_reason"),
     CheckConstraint("(kind = 'external') = (source IS NOT NULL AND reference IS NOT NULL)", name="external"),
     # Invariant 3, the heart of the schema: a period is paid at most once, and while one payment of a
-    # subscription has not ended no other begins.
+    # subscription has not ended no other begins. Money that came too late has no period: it is returned.
     Index(
         "uq_payments_one_per_period",
         "subscription_id",
         "period_number",
         unique=True,
-        postgresql_where=text("status <> 'canceled'"),
+        postgresql_where=text(
+            "status IN ('pending', 'unknown') OR (status = 'succeeded' AND period_start IS NOT NULL)"
+        ),
     ),
     Index(
         "uq_payments_one_open",
@@ -311,7 +313,8 @@ refunds = Table(
     _text("source"),
     _text("reference"),
     _time("created_at", required=True),
-    _time("sent_by", required=True, server_default=_NOW),
+    Column("key_number", Integer, nullable=False),
+    _time("key_since", required=True),
     _time("settled_at"),
     Column("asks", Integer, nullable=False),
     _time("ask_again_at"),
