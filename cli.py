@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -194,17 +195,15 @@ def demo() -> None:
     if not stack:
         fail("no stack runs here; start one with `make run` in another terminal", status=2)
     _log_trouble_only(given)
-    try:
-        play(stack, given, _screen)
-    except DemoFailed as error:
-        fail(f"not as it should be: {error}")
+    with _database_answers():
+        try:
+            play(stack, given, _screen)
+        except DemoFailed as error:
+            fail(f"not as it should be: {error}")
 
 
 def _on_the_stack(do: Callable[[Service], Awaitable[_T]]) -> _T:
     """Do something with the service wired as the running stack has it."""
-    import psycopg  # noqa: PLC0415
-    from sqlalchemy.exc import OperationalError  # noqa: PLC0415
-
     from bootstrap import build  # noqa: PLC0415 - wiring loads everything; most commands need none of it
 
     given = stack_settings()
@@ -218,9 +217,19 @@ def _on_the_stack(do: Callable[[Service], Awaitable[_T]]) -> _T:
         finally:
             await service.close()
 
-    try:
+    with _database_answers():
         return asyncio.run(run_it())
-    except (psycopg.OperationalError, OperationalError, ConnectionError, TimeoutError) as error:
+
+
+@contextmanager
+def _database_answers() -> Iterator[None]:
+    """End the command with one sentence where Postgres is away, or goes while the command is at work."""
+    import psycopg  # noqa: PLC0415
+    from sqlalchemy.exc import InterfaceError, OperationalError  # noqa: PLC0415
+
+    try:
+        yield
+    except (psycopg.OperationalError, OperationalError, InterfaceError, ConnectionError, TimeoutError) as error:
         fail(f"Postgres does not answer: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
     except SettingsError as error:
         fail(str(error), status=2)
