@@ -7,6 +7,7 @@ fell due meanwhile is found in Postgres.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -114,6 +115,7 @@ async def run() -> None:
     """The whole process, until SIGTERM or SIGINT."""
     settings = settings_module.load()
     configure_logs(json=settings.production, level=settings.log_level, process="worker")
+    logging.getLogger("arq").setLevel(logging.WARNING)  # a line for each empty sweep of each second tells nothing
     service = await build(settings)
     sweeps, ready, stop = Sweeps(service), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
