@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
-import httpx
+import aiohttp
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from sqlalchemy import text
@@ -106,7 +106,7 @@ async def advance(
     try:
         async with (
             exclusive(service.engine, _LOCK, wait=False),
-            httpx.AsyncClient(timeout=_SIMULATOR_TIMEOUT_S, trust_env=False) as http,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_SIMULATOR_TIMEOUT_S)) as http,
         ):
             machine = _TimeMachine(service, service.clock, sweeps, http, say, patience_s)
             return await machine.go(duration, leap=leap)
@@ -122,7 +122,7 @@ class _TimeMachine:
         service: Service,
         clock: HeldClock,
         sweeps: Sweeps,
-        http: httpx.AsyncClient,
+        http: aiohttp.ClientSession,
         say: Callable[[str], None],
         patience_s: float,
     ) -> None:
@@ -212,13 +212,11 @@ class _TimeMachine:
         if self._tick_url is None:
             return None
         try:
-            answer = await self._http.post(self._tick_url)
-            if answer.status_code != httpx.codes.OK:
-                return None
-            due = answer.json().get("next_due")
+            async with self._http.post(self._tick_url) as answer:
+                due = (await answer.json()).get("next_due") if answer.ok else None
             at = datetime.fromisoformat(due) if due else None
             return at if at is not None and at.tzinfo is not None else None
-        except (httpx.HTTPError, ValueError, AttributeError, TypeError):
+        except (aiohttp.ClientError, TimeoutError, ValueError, AttributeError, TypeError):
             return None
 
 
