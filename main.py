@@ -18,6 +18,8 @@ from commands.app import add_commands
 from infrastructure.http.surroundings import surround
 from infrastructure.observability.logs import configure_logs
 from infrastructure.observability.metrics import CONTENT_TYPE, Metrics
+from infrastructure.postgres.backlog import read_backlog
+from infrastructure.postgres.outage import is_outage
 from queries.app import add_queries
 from settings import Settings
 
@@ -61,7 +63,13 @@ def _add_health(app: FastAPI, service: Service) -> None:
 
     @app.get("/metrics", tags=["Health"])
     async def show_metrics(_: Request) -> Response:
-        """For Prometheus."""
+        """For Prometheus; what waits in Postgres is left out while that is away."""
+        try:
+            metrics.backlog(await read_backlog(service.engine, service.clock.now()))
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            metrics.backlog(None)
         return Response(metrics.render(), media_type=CONTENT_TYPE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -62,13 +63,10 @@ async def post_payment_link(request: Request, body: PaymentLinkBody) -> Response
         if isinstance(done, Collected):
             return await show_sale(done, documents)
         status, shown = await show_payment(done, documents)
-        return status, {"subscription": await documents.subscription(_id(body)), **shown}
+        subscription_id = UUID(shown["payment"]["subscription_id"])
+        return status, {"subscription": await documents.subscription(subscription_id), **shown}
 
     return await execute(request, body, handle, show)
-
-
-def _id(body: PaymentLinkBody) -> Any:
-    return body.subscription_id
 
 
 @router.post("/refunds", status_code=202, responses=responses(401, 403, 404, 409, 422))
