@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
+from commands.book_cabinet_refund import BookCabinetRefund, book_cabinet_refund
 from commands.collect_payment import CollectPayment, collect_payment
 from commands.send_refund import SendRefund, send_refund
 from commands.settle_payment import SettlePayment, settle_payment
@@ -106,7 +107,7 @@ async def _follow_refund(entry: InboxEntry, system: PaymentSystem, open_uow: Ope
         case NotFound():
             return "forged: the payment system has no such refund"
         case RefundSnapshot(refund_id=None):
-            return "not ours: it carries no refund of this service"
+            return await book_cabinet_refund(BookCabinetRefund(entry.payment_system, news), open_uow, world)
         case RefundSnapshot(refund_id=refund_id) if refund_id is not None:
             async with open_uow() as uow:
                 ours = await uow.refunds.find(refund_id)

@@ -77,3 +77,21 @@ async def test_a_page_paid_after_the_cancellation_is_returned_in_full(cinema: Ci
     assert [one["amount"] for one in ledger.refunds if one["payment_id"] == provider_id] == ["499.00"]
     assert (await gleb.subscription())["status"] == "canceled"
     assert (await gleb.mails())[-1] == "refund.succeeded"
+
+
+async def test_a_refund_made_in_the_cabinet_is_booked_once_and_ends_the_subscription(cinema: Cinema) -> None:
+    dina = await cinema.person()
+    sale = (await dina.subscribes("premium", "499.00")).json()
+    await cinema.yookassa.cabinet_refund(sale["payment"]["provider_payment_id"], "499.00")
+    ledger = await cinema.yookassa.ledger()
+    [made] = [one for one in ledger.refunds if one["payment_id"] == sale["payment"]["provider_payment_id"]]
+
+    for extra in ("once", "twice"):
+        told = {"type": "notification", "event": "refund.succeeded", "object": {"id": made["id"], "note": extra}}
+        assert (await cinema.api.post("/webhooks/yookassa", json=told)).status_code == 200
+        await cinema.works()
+
+    assert (await dina.subscription())["status"] == "canceled"
+    payment = await dina.reads(f"/v1/payments/{sale['payment']['id']}")
+    assert (payment["refunded"]["value"], len(payment["refunds"])) == ("499.00", 1)
+    assert (await dina.mails())[-1] == "refund.succeeded subscription.canceled"

@@ -1,0 +1,84 @@
+"""Book a refund that was made in the payment system's own cabinet (`api.md`, "Refund")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from commands import facts
+from commands.world import World
+from domain.errors import NotFoundHere
+from domain.events import Event, EventType
+from domain.payment import Payment
+from domain.payment_system import ProviderStatus, RefundSnapshot
+from domain.ports import OpenUnitOfWork, UnitOfWork
+from domain.refund import Refund, RefundOrigin, RefundStatus
+
+
+@dataclass(frozen=True, slots=True)
+class BookCabinetRefund:
+    payment_system: str
+    snapshot: RefundSnapshot
+
+
+async def book_cabinet_refund(command: BookCabinetRefund, open_uow: OpenUnitOfWork, world: World) -> str:
+    """Book it once, like ours; what goes beyond the books is shown to a person. Returns what came of it."""
+    snapshot = command.snapshot
+    if snapshot.status is not ProviderStatus.SUCCEEDED:
+        return "not returned yet: its notification comes when it is"
+    async with open_uow() as uow:
+        found = await uow.payments.find_by_provider_id(command.payment_system, snapshot.provider_payment_id)
+        if found is None:
+            return "not ours: there is no such payment"
+        await uow.lock_person(found.user_id)
+        if await uow.refunds.find_by_provider_id(command.payment_system, snapshot.provider_refund_id) is not None:
+            return "booked before"
+        payment = await uow.payments.lock(found.id)
+        if payment is None:
+            raise NotFoundHere("payment")
+        same = snapshot.amount.currency == payment.amount.currency
+        if not same or snapshot.amount.minor > payment.left_to_refund.minor:
+            detail = f"In the payment system's cabinet {snapshot.amount} were returned, more than the books have left."
+            subject = f"{command.payment_system}:{snapshot.provider_refund_id}"
+            await uow.cases.open(
+                "cabinet_refund_exceeds",
+                subject,
+                detail,
+                world.clock.now(),
+                user_id=payment.user_id,
+                payment_id=payment.id,
+            )
+            return "flagged: more than is left"
+        await _book(snapshot, payment, uow, world)
+    return "booked"
+
+
+async def _book(snapshot: RefundSnapshot, payment: Payment, uow: UnitOfWork, world: World) -> None:
+    now, plan = world.clock.now(), await uow.plans.by_id(payment.plan_id)
+    subscription = await uow.subscriptions.lock(payment.subscription_id)
+    if subscription is None:
+        raise NotFoundHere("subscription")
+    current = payment.period is not None and payment.period_number == subscription.period_number
+    ends = current and subscription.is_running and snapshot.amount == payment.left_to_refund
+    refund = Refund(
+        id=world.new_id(),
+        payment_id=payment.id,
+        subscription_id=payment.subscription_id,
+        user_id=payment.user_id,
+        amount=snapshot.amount,
+        status=RefundStatus.SUCCEEDED,
+        origin=RefundOrigin.CABINET,
+        ends_subscription=ends,
+        created_at=now,
+        key_since=now,
+        payment_system=payment.payment_system,
+        provider_refund_id=snapshot.provider_refund_id,
+        settled_at=now,
+    )
+    payment.refunded += refund.amount.minor
+    uow.refunds.add(refund)
+    who = (payment.user_id, payment.subscription_id, payment.id, refund.id)
+    uow.record(Event(EventType.REFUND_SUCCEEDED, now, *who, data=facts.of_refund(refund, payment, plan)))
+    if ends:
+        subscription.end_as_canceled(now)
+        told = facts.of_subscription(subscription, plan)
+        uow.record(Event(EventType.SUBSCRIPTION_CANCELED, now, *who[:2], data=told))
