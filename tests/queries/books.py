@@ -131,6 +131,8 @@ class Books:
             "ends_subscription": True,
             "created_at": NOW,
             "settled_at": NOW if status in ("succeeded", "canceled") else None,
+            "key_number": 1,
+            "key_since": NOW,
             "asks": 0,
         }
         return await self._insert(tables.refunds, row | given)
