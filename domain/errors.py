@@ -81,10 +81,6 @@ class RefundExceedsPayment(RuleBroken):
     code = "refund_exceeds_payment"
 
 
-class ReferenceUsed(RuleBroken):
-    code = "reference_used"
-
-
 class NotCancelable(RuleBroken):
     """The subscription is in no state to be cancelled that way."""
 

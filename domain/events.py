@@ -30,7 +30,6 @@ class EventType(StrEnum):
     REFUND_UNKNOWN = "refund.unknown"
     REFUND_SUCCEEDED = "refund.succeeded"
     REFUND_FAILED = "refund.failed"
-    PAYMENT_METHOD_SAVED = "payment_method.saved"
     PAYMENT_METHOD_REMOVED = "payment_method.removed"
 
 

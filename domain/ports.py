@@ -291,12 +291,6 @@ class Vault(Protocol):
     def open(self, blob: bytes, owner: UUID, id: UUID) -> bytes: ...  # noqa: A002
 
 
-class WakeUp(Protocol):
-    """Tells the workers that there is work. Only speeds things up: what is lost here is found by the sweeps."""
-
-    async def __call__(self, duty: str) -> None: ...
-
-
 # --- idempotency (invariant 9) ---------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Call:

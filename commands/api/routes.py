@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from fastapi import Request
 from pydantic import BaseModel
@@ -22,10 +22,6 @@ from infrastructure.http.problems import Problem
 from infrastructure.observability.request_id import current_request_id
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
-
-
-class _Keyed(Protocol):
-    async def check_key(self, request: Request) -> None: ...
 
 
 async def require_key(request: Request) -> None:
