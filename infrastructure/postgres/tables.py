@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     Identity,
@@ -487,4 +488,26 @@ held_clock = Table(
     _time("now", required=True),
     CheckConstraint("one", name="one_row"),
     comment="The time machine of local mode and tests: one row with the present. Empty, and refused, in production.",
+)
+
+reconciliations = Table(
+    "reconciliations",
+    metadata,
+    Column("payment_system", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("passes", Integer, nullable=False),
+    _text("stage", required=True),
+    _time("compared_until", required=True),
+    _time("started_at", required=True),
+    _time("finished_at"),
+    Column("payments", Integer, nullable=False),
+    Column("refunds", Integer, nullable=False),
+    Column("findings", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    _one_of("stage", "payments", "refunds", "done"),
+    CheckConstraint("finished_at IS NULL OR stage = 'done'", name="finished"),
+    CheckConstraint("passes > 0 AND payments >= 0 AND refunds >= 0", name="counts"),
+    CheckConstraint("jsonb_typeof(findings) = 'array'", name="findings"),
+    comment="Reports of reconciliation, one a payment system and calendar day (Europe/Moscow). stage and compared_until "
+    "say where a pass that was interrupted goes on; payments and refunds count the objects that the last pass compared. "
+    "finished_at stays NULL until a pass has seen all of a day that is over.",
 )
