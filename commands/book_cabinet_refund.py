@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from commands import facts
+from commands.book_refund import Returned, book_refund
 from commands.world import World
 from domain.errors import NotFoundHere
-from domain.events import Event, EventType
-from domain.payment import Payment
 from domain.payment_system import ProviderStatus, RefundSnapshot
-from domain.ports import OpenUnitOfWork, UnitOfWork
-from domain.refund import Refund, RefundOrigin, RefundStatus
+from domain.ports import OpenUnitOfWork
+from domain.refund import RefundOrigin
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,37 +46,12 @@ async def book_cabinet_refund(command: BookCabinetRefund, open_uow: OpenUnitOfWo
                 payment_id=payment.id,
             )
             return "flagged: more than is left"
-        await _book(snapshot, payment, uow, world)
+        returned = Returned(
+            amount=snapshot.amount,
+            origin=RefundOrigin.CABINET,
+            at=world.clock.now(),
+            payment_system=payment.payment_system,
+            provider_refund_id=snapshot.provider_refund_id,
+        )
+        await book_refund(payment, returned, uow, world)
     return "booked"
-
-
-async def _book(snapshot: RefundSnapshot, payment: Payment, uow: UnitOfWork, world: World) -> None:
-    now, plan = world.clock.now(), await uow.plans.by_id(payment.plan_id)
-    subscription = await uow.subscriptions.lock(payment.subscription_id)
-    if subscription is None:
-        raise NotFoundHere("subscription")
-    current = payment.period is not None and payment.period_number == subscription.period_number
-    ends = current and subscription.is_running and snapshot.amount == payment.left_to_refund
-    refund = Refund(
-        id=world.new_id(),
-        payment_id=payment.id,
-        subscription_id=payment.subscription_id,
-        user_id=payment.user_id,
-        amount=snapshot.amount,
-        status=RefundStatus.SUCCEEDED,
-        origin=RefundOrigin.CABINET,
-        ends_subscription=ends,
-        created_at=now,
-        key_since=now,
-        payment_system=payment.payment_system,
-        provider_refund_id=snapshot.provider_refund_id,
-        settled_at=now,
-    )
-    payment.refunded += refund.amount.minor
-    uow.refunds.add(refund)
-    who = (payment.user_id, payment.subscription_id, payment.id, refund.id)
-    uow.record(Event(EventType.REFUND_SUCCEEDED, now, *who, data=facts.of_refund(refund, payment, plan)))
-    if ends:
-        subscription.end_as_canceled(now)
-        told = facts.of_subscription(subscription, plan)
-        uow.record(Event(EventType.SUBSCRIPTION_CANCELED, now, *who[:2], data=told))

@@ -37,8 +37,8 @@ async def collect_payment(command: CollectPayment, open_uow: OpenUnitOfWork, wor
 async def _may_charge(payment: Payment, uow: UnitOfWork) -> bool:
     """Whether the request may be sent, or sent again, or what became of it is only looked for.
 
-    A method that its owner removed is never charged again (invariant 13), and what has ended or is
-    ending is not charged to be refunded.
+    A method that its owner removed is never charged again (invariant 13), and what has ended, is ending
+    or was paid otherwise is not charged to be refunded.
     """
     if payment.pays_with is PaysWith.SAVED and payment.payment_method_id is not None:
         method = await uow.payment_methods.find(payment.payment_method_id)
@@ -46,6 +46,8 @@ async def _may_charge(payment: Payment, uow: UnitOfWork) -> bool:
             return False
     subscription = await uow.subscriptions.find(payment.subscription_id)
     if subscription is None or subscription.has_ended or subscription.refunding:
+        return False
+    if not subscription.waits_for(payment.period_number):
         return False
     return not subscription.cancel_at_period_end
 

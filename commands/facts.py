@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from domain.payment import Payment
+from domain.payment import PAID_OTHERWISE, Payment
 from domain.plan import Plan
-from domain.refund import Refund
+from domain.refund import Refund, RefundOrigin
 from domain.subscription import Subscription
 
 Facts = dict[str, object]
@@ -33,6 +33,8 @@ def of_payment(payment: Payment, plan: Plan) -> Facts:
     }
     if payment.period:
         facts |= {"period_start": moment(payment.period.start), "period_end": moment(payment.period.end)}
+    if payment.source is not None:
+        facts |= {"source": payment.source, "reference": payment.reference, "paid_at": moment(payment.settled_at)}
     if payment.cancellation:
         facts |= {"reason": payment.cancellation.reason, "party": payment.cancellation.party}
     return facts
@@ -58,6 +60,10 @@ def of_refund(refund: Refund, payment: Payment, plan: Plan) -> Facts:
         "subscription_id": str(refund.subscription_id),
         "origin": refund.origin.value,
     }
+    if refund.origin is RefundOrigin.LATE_MONEY:
+        facts["paid_otherwise"] = payment.period_number == PAID_OTHERWISE
+    if refund.source is not None:
+        facts |= {"source": refund.source, "reference": refund.reference, "refunded_at": moment(refund.settled_at)}
     if refund.cancellation:
         facts |= {"reason": refund.cancellation.reason, "party": refund.cancellation.party}
     return facts

@@ -1,10 +1,13 @@
-"""Money that arrives for what has ended goes back in full, by itself (`api.md`, "Money for what has ended")."""
+"""Money that arrives for what has ended goes back in full, by itself (`api.md`, "Money for what has ended").
+
+So does money for a period that was paid otherwise meanwhile.
+"""
 
 from __future__ import annotations
 
 from commands.begin_refund import begin_refund
 from commands.world import World
-from domain.payment import Payment
+from domain.payment import PAID_OTHERWISE, Payment
 from domain.plan import Plan
 from domain.ports import UnitOfWork
 from domain.refund import RefundOrigin
@@ -12,6 +15,7 @@ from domain.refund import RefundOrigin
 
 async def return_late_money(payment: Payment, plan: Plan, uow: UnitOfWork, world: World) -> None:
     """Reserve a refund of all of it; the refund's job asks the payment system."""
+    otherwise = payment.period_number == PAID_OTHERWISE
     begin_refund(
         payment,
         payment.left_to_refund,
@@ -20,5 +24,5 @@ async def return_late_money(payment: Payment, plan: Plan, uow: UnitOfWork, world
         uow,
         world,
         ends_subscription=False,
-        reason="the subscription had ended",
+        reason="the period was paid otherwise" if otherwise else "the subscription had ended",
     )

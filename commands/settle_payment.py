@@ -159,7 +159,9 @@ class _Settlement:
         self._record(happened, facts.of_subscription(subscription, plan))
 
     def _comes_too_late(self, subscription: Subscription) -> bool:
-        """Its subscription has ended, is ending, or is being refunded: the money goes back in full."""
+        """Its subscription has ended, is ending, or is being refunded, or was paid otherwise: it goes back in full."""
+        if not subscription.waits_for(self.payment.period_number):
+            return True
         if self.payment.kind is PaymentKind.FIRST:
             return subscription.status is not SubscriptionStatus.PENDING
         return not subscription.is_running or subscription.cancel_at_period_end or subscription.refunding
@@ -170,7 +172,9 @@ class _Settlement:
         told = facts.of_payment(self.payment, plan)
         if advice_for(why.reason) is RetryAdvice.UNKNOWN:
             await self._case("payment_reason_unknown", f"It was canceled for {why.reason!r}, which nobody here knows.")
-        if self.payment.kind is PaymentKind.FIRST:
+        if not subscription.waits_for(self.payment.period_number):  # paid otherwise: nobody misses this one
+            self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})
+        elif self.payment.kind is PaymentKind.FIRST:
             if subscription.status is SubscriptionStatus.PENDING:
                 subscription.expire(self.now)
                 self._record(EventType.PAYMENT_FAILED, told)

@@ -107,6 +107,27 @@ class BindingNotPossible(RuleBroken):
     code = "binding_not_possible"
 
 
+class ReferenceUsed(RuleBroken):
+    """Money from outside is named by its source and reference, once: these two name something else already."""
+
+    code = "reference_used"
+
+
+class NotSetAside(RuleBroken):
+    """Only what was set aside can be looked at once more."""
+
+    code = "not_set_aside"
+
+
+class InvalidField(RuleBroken):
+    """A field that is well formed and still can't be meant; told as the fields of a body are."""
+
+    code = "validation_failed"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__("What was sent is not valid.", errors=[{"field": field, "message": message}])
+
+
 class AlreadyExists(RuleBroken):
     code = "already_exists"
 

@@ -46,6 +46,10 @@ class PaysWith(StrEnum):
     OUTSIDE = "outside"
 
 
+PAID_OTHERWISE = 0
+"""The `period_number` of a payment that was open when its period was paid by other money: it pays for none now."""
+
+
 @dataclass(slots=True)
 class Payment:
     """Written and committed before any payment system hears of it; its id is the idempotency key (invariant 1)."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.errors import IllegalTransition
 from domain.money import Money
-from domain.payment import Payment
+from domain.payment import Payment, PaymentKind
 from domain.payment_system import Cancellation
 from domain.rules import Rules
 
@@ -138,7 +138,9 @@ def quote_refund(payment: Payment, now: datetime, rules: Rules) -> RefundQuote:
     more than what is left; all that is left where less than 1.00 would stay behind.
     """
     left = payment.left_to_refund
-    if payment.period is None or not left or payment.status.value != "succeeded":
+    # What came from outside is returned outside: no payment system of ours has it.
+    outside = payment.kind is PaymentKind.EXTERNAL
+    if payment.period is None or not left or payment.status.value != "succeeded" or outside:
         return RefundQuote(payment.amount.zero(), full=False, payment_id=payment.id)
     if now - payment.period.start < rules.full_refund:
         amount = left

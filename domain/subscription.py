@@ -88,6 +88,10 @@ class Subscription:
             return None
         return self.period.end if self.cancel_at_period_end else self.period.end + rules.grace
 
+    def waits_for(self, period_number: int) -> bool:
+        """Whether a payment for that period would pay the next one; not where the period was paid otherwise."""
+        return period_number == self.period_number + 1
+
     # --- paid ----------------------------------------------------------------------------------
     def activate(self, at: datetime, rules: Rules) -> Period:
         """The first payment has settled: the first period begins now."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from commands.instruments import PaymentChoice, SavedMethod
 from domain.errors import CardNotSupported
@@ -21,6 +23,31 @@ def _is_web_address(value: str) -> str:
     return value
 
 
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _read_instant(value: object) -> datetime:
+    """RFC 3339 → UTC. Without its offset nobody knows which instant was meant."""
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+        raise ValueError("expected RFC 3339 with an offset, like 2027-01-31T09:00:00Z")
+    try:
+        found = datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("is no time of the calendar") from None
+    if found < _FIRST:
+        raise ValueError("is too long ago")
+    return found
+
+
+def _is_plain(value: str) -> str:
+    if not value.isprintable() or value != value.strip():
+        raise ValueError("expected printable characters, without blanks at its ends")
+    return value
+
+
+Instant = Annotated[datetime, BeforeValidator(_read_instant)]
+Reference = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_is_plain)]
 ReturnUrl = Annotated[str, Field(max_length=2048), AfterValidator(_is_web_address)]
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -44,6 +71,20 @@ class PriceBody(MoneyBody):
 
     value: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}\.[0-9]{2}$", examples=["499.00"])]
     currency: Literal["RUB"] = "RUB"
+
+
+def _is_something(value: str) -> str:
+    if value == "0.00":
+        raise ValueError("expected more than nothing")
+    return value
+
+
+class MovedMoneyBody(MoneyBody):
+    """Money that has moved: more than nothing."""
+
+    value: Annotated[
+        str, Field(pattern=r"^(0|[1-9][0-9]{0,11})\.[0-9]{2}$", examples=["499.00"]), AfterValidator(_is_something)
+    ]
 
 
 class PayByRedirect(Body):
@@ -124,6 +165,21 @@ class InternalRefundBody(Body):
     payment_id: UUID
     amount: MoneyBody | None = None
     reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class ExternalPaymentBody(Body):
+    amount: MovedMoneyBody
+    paid_at: Instant
+    source: Reference
+    reference: Reference
+
+
+class ExternalRefundBody(Body):
+    amount: MovedMoneyBody
+    refunded_at: Instant
+    source: Reference
+    reference: Reference
+    payment_reference: Reference
 
 
 class PeriodBody(Body):

@@ -8,11 +8,21 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from commands.api.bodies import InternalRefundBody, PaymentLinkBody, PlanBody, PlanChangeBody, RenewalBody
+from commands.api.bodies import (
+    ExternalPaymentBody,
+    ExternalRefundBody,
+    InternalRefundBody,
+    PaymentLinkBody,
+    PlanBody,
+    PlanChangeBody,
+    RenewalBody,
+)
 from commands.api.routes import AdminCommandRoute, InternalCommandRoute, execute, side_of
 from commands.api.user import show_payment, show_refund, show_sale
 from commands.manage_plans import CreatePlan, Deleted, EditPlan, RetirePlan, create_plan, edit_plan, retire_plan
 from commands.pay_subscription import PaySubscription, StillWaits, pay_subscription
+from commands.record_external_payment import RecordedPayment, RecordExternalPayment, record_external_payment
+from commands.record_external_refund import RecordedRefund, RecordExternalRefund, record_external_refund
 from commands.renew_subscription import RenewSubscription, renew_subscription
 from commands.request_refund import RefundPayment, refund_payment
 from commands.settle_payment import Collected
@@ -75,6 +85,49 @@ async def post_refund(request: Request, body: InternalRefundBody) -> Response:
     command = RefundPayment(body.payment_id, body.amount.money() if body.amount else None, body.reason)
     world = side_of(request).world
     return await execute(request, body, lambda uow: refund_payment(command, uow, world), show_refund)
+
+
+@router.post(
+    "/subscriptions/{subscription_id}/external-payments",
+    status_code=201,
+    responses=responses(400, 401, 403, 404, 409, 422),
+)
+async def post_external_payment(request: Request, subscription_id: UUID, body: ExternalPaymentBody) -> Response:
+    """This subscription was paid outside. The same source and reference again: 200 with what is there."""
+    command = RecordExternalPayment(subscription_id, body.amount.money(), body.paid_at, body.source, body.reference)
+    world = side_of(request).world
+
+    async def show(done: RecordedPayment, documents: Documents) -> Shown:
+        subscription = await documents.subscription(done.subscription_id)
+        payment = await documents.payment(done.payment_id)
+        return (201 if done.is_new else 200), {"subscription": subscription, "payment": payment}
+
+    return await execute(request, body, lambda uow: record_external_payment(command, uow, world), show)
+
+
+@router.post(
+    "/subscriptions/{subscription_id}/external-refunds",
+    status_code=201,
+    responses=responses(400, 401, 403, 404, 409, 422),
+)
+async def post_external_refund(request: Request, subscription_id: UUID, body: ExternalRefundBody) -> Response:
+    """Its money was returned outside. The same source and reference again: 200 with what is there."""
+    command = RecordExternalRefund(
+        subscription_id,
+        body.amount.money(),
+        body.refunded_at,
+        body.source,
+        body.reference,
+        body.payment_reference,
+    )
+    world = side_of(request).world
+
+    async def show(done: RecordedRefund, documents: Documents) -> Shown:
+        subscription = await documents.subscription(done.subscription_id)
+        refund = await documents.refund(done.refund_id)
+        return (201 if done.is_new else 200), {"subscription": subscription, "refund": refund}
+
+    return await execute(request, body, lambda uow: record_external_refund(command, uow, world), show)
 
 
 @admin.post("/plans", status_code=201, responses=responses(401, 403, 409, 422))

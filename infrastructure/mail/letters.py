@@ -91,10 +91,13 @@ def render(letter: Letter) -> Rendered:
 def kind_of(events: tuple[str, ...], facts: Mapping[str, Any] | None = None) -> str:
     """Which template tells these events, in any order; `general` for what none does.
 
-    Two of the `facts` make it another story: a payment for a change of plan, a refund of money that came too late.
+    Some of the `facts` make it another story: a payment for a change of plan, a refund of money that came too late,
+    one of money for a period that was paid otherwise.
     """
     happened = frozenset(events)
     told = facts or {}
+    if "refund.succeeded" in happened and told.get("paid_otherwise") is True:
+        return "paid_twice"
     if "payment.succeeded" in happened and told.get("kind") == "plan_change":
         happened |= {"subscription.plan_changed"}
     if "refund.succeeded" in happened and told.get("origin") == "late_money":

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Generic
 from uuid import UUID
 
-from sqlalchemy import Select, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, String, case, cast, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import IllegalTransition
@@ -69,6 +69,15 @@ class Book(Generic[A]):
             query = query.with_for_update(of=self._mapping.table)
         found = (await self._connection.execute(query)).mappings().all()
         return [self._seen(row, keep=lock) for row in found]
+
+    async def _by_reference(self, source: str, reference: str) -> A | None:
+        """Of two transactions that ask for the same reference, the second finds what the first one has written."""
+        table = self._mapping.table
+        name = f"{table.name} {source} {reference}"
+        await self._connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+        return await self._one(
+            select(table).where(table.c.source == source, table.c.reference == reference), lock=False
+        )
 
     def _seen(self, row: Mapping[str, Any], *, keep: bool) -> A:
         known = self._loaded.get(row["id"])
@@ -185,8 +194,17 @@ class PaymentBook(Book[Payment]):
         return await self._one(select(payments).where(theirs), lock=False)
 
     async def find_by_reference(self, source: str, reference: str) -> Payment | None:
-        known = (payments.c.source == source) & (payments.c.reference == reference)
-        return await self._one(select(payments).where(known), lock=False)
+        return await self._by_reference(source, reference)
+
+    async def find_named(self, subscription_id: UUID, source: str, name: str) -> Payment | None:
+        named = [
+            (payments.c.source == source) & (payments.c.reference == name),
+            payments.c.provider_payment_id == name,
+            cast(payments.c.id, String) == name.lower(),
+        ]
+        query = select(payments).where(_of_subscription(subscription_id), or_(*named))
+        order = case(*((condition, place) for place, condition in enumerate(named)))
+        return await self._one(query.order_by(order).limit(1), lock=False)
 
     async def lock(self, payment_id: UUID) -> Payment | None:
         return await self._one(select(payments).where(payments.c.id == payment_id), lock=True)
@@ -204,9 +222,15 @@ class PaymentBook(Book[Payment]):
         query = (
             select(func.count())
             .select_from(payments)
-            .where(payments.c.subscription_id == subscription_id, payments.c.period_number == period_number)
+            .where(_of_subscription(subscription_id), payments.c.period_number == period_number)
         )
         return int((await self._connection.execute(query)).scalar_one())
+
+
+def _of_subscription(subscription_id: UUID) -> ColumnElement[bool]:
+    """By way of its owner, whose payments are few and have an index."""
+    owner = select(subscriptions.c.user_id).where(subscriptions.c.id == subscription_id).scalar_subquery()
+    return (payments.c.user_id == owner) & (payments.c.subscription_id == subscription_id)
 
 
 class RefundBook(Book[Refund]):
@@ -221,8 +245,7 @@ class RefundBook(Book[Refund]):
         return await self._one(select(refunds).where(theirs), lock=False)
 
     async def find_by_reference(self, source: str, reference: str) -> Refund | None:
-        known = (refunds.c.source == source) & (refunds.c.reference == reference)
-        return await self._one(select(refunds).where(known), lock=False)
+        return await self._by_reference(source, reference)
 
     async def lock(self, refund_id: UUID) -> Refund | None:
         return await self._one(select(refunds).where(refunds.c.id == refund_id), lock=True)

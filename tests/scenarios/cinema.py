@@ -62,6 +62,11 @@ class Cinema:
         headers["Idempotency-Key"] = key or uuid4().hex
         return await self.api.request(method, path, json=body, headers=headers)
 
+    async def as_service(self, method: str, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token('site', scope='billing:internal')}"}
+        headers["Idempotency-Key"] = key or uuid4().hex
+        return await self.api.request(method, path, json=body, headers=headers)
+
     async def sells(self, code: str, price: str, **more: Any) -> None:
         body = {
             "code": code,

@@ -124,6 +124,13 @@ def test_a_refund_of_money_that_came_too_late_says_why_it_came_back() -> None:
     assert "уже отменена или закончилась. Мы вернули его полностью." in text
 
 
+def test_a_refund_of_money_for_a_period_paid_otherwise_does_not_say_that_the_subscription_has_ended() -> None:
+    for locale, sentence in (("ru", "На подписку это не влияет."), ("en", "Your subscription is not affected.")):
+        rendered = render(letter("refund.succeeded", locale, **FACTS, origin="late_money", paid_otherwise=True))
+        assert sentence in rendered.text
+        assert "499" in rendered.subject
+
+
 def test_a_payment_for_another_plan_tells_of_the_new_plan() -> None:
     assert "Тариф изменён на «Премиум»" in render(letter("payment.succeeded", **FACTS, kind="plan_change")).subject
 
