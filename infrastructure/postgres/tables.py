@@ -245,9 +245,11 @@ payments = Table(
     _time("created_at", required=True),
     _time("sent_by", required=True, server_default=_NOW),
     _time("settled_at"),
+    Column("key_lapsed", Boolean, nullable=False, server_default=text("false")),
     Column("asks", Integer, nullable=False),
     _time("ask_again_at"),
     _time("ask_again_by"),
+    _time("claimed_until"),
     _text("last_silence"),
     _version(),
     _one_of("kind", "first", "renewal", "plan_change", "binding", "external"),
@@ -316,10 +318,12 @@ refunds = Table(
     _time("created_at", required=True),
     Column("key_number", Integer, nullable=False),
     _time("key_since", required=True),
+    Column("key_lapsed", Boolean, nullable=False, server_default=text("false")),
     _time("settled_at"),
     Column("asks", Integer, nullable=False),
     _time("ask_again_at"),
     _time("ask_again_by"),
+    _time("claimed_until"),
     _text("last_silence"),
     _version(),
     _one_of("status", "pending", "succeeded", "canceled", "unknown"),
@@ -479,6 +483,20 @@ cases = Table(
     Index("ix_cases_payment", "payment_id"),
     comment="What a person has to look at: outcomes that stay unknown, late news about final states, money that does not "
     "add up. Nothing is given up silently (invariant 4).",
+)
+
+setbacks = Table(
+    "setbacks",
+    metadata,
+    Column("duty", Text, primary_key=True),
+    Column("object_id", UUID(as_uuid=True), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    _text("last_error", required=True),
+    _time("retry_at", required=True),
+    _time("retry_by", required=True),
+    CheckConstraint("failures > 0", name="failures"),
+    comment="Duties of the workers that failed for one object, which steps aside until retry_at (the service's clock) or "
+    "retry_by (the wall clock's), whichever comes first. Gone once it is done; after a few failures there is a case.",
 )
 
 held_clock = Table(
