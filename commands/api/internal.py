@@ -24,6 +24,7 @@ from commands.pay_subscription import PaySubscription, StillWaits, pay_subscript
 from commands.record_external_payment import RecordedPayment, RecordExternalPayment, record_external_payment
 from commands.record_external_refund import RecordedRefund, RecordExternalRefund, record_external_refund
 from commands.renew_subscription import RenewSubscription, renew_subscription
+from commands.replay_notification import Replayed, ReplayNotification, replay_notification
 from commands.request_refund import RefundPayment, refund_payment
 from commands.settle_payment import Collected
 from commands.subscribe import Subscribe, subscribe
@@ -128,6 +129,16 @@ async def post_external_refund(request: Request, subscription_id: UUID, body: Ex
         return (201 if done.is_new else 200), {"subscription": subscription, "refund": refund}
 
     return await execute(request, body, lambda uow: record_external_refund(command, uow, world), show)
+
+
+@admin.post("/notifications/{entry_id}/replay", status_code=202, responses=responses(400, 401, 403, 404, 409, 422))
+async def post_replay(request: Request, entry_id: UUID) -> Response:
+    """Follow a notification that was set aside once more."""
+
+    async def show(done: Replayed, documents: Documents) -> Shown:
+        return 202, {"notification": await documents.notification(done.entry_id)}
+
+    return await execute(request, None, lambda uow: replay_notification(ReplayNotification(entry_id), uow), show)
 
 
 @admin.post("/plans", status_code=201, responses=responses(401, 403, 409, 422))

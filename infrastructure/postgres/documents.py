@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.errors import NotFoundHere
 from domain.money import Money
 from domain.rules import Rules
-from infrastructure.postgres.tables import payment_methods, payments, plan_prices, plans, refunds, subscriptions
+from infrastructure.postgres.tables import inbox, payment_methods, payments, plan_prices, plans, refunds, subscriptions
 
 Row = Mapping[Any, Any]
 Document = dict[str, Any]
@@ -51,6 +51,10 @@ class PostgresDocuments:
 
     async def payment_method(self, method_id: UUID) -> Document:
         return _only(await self.payment_methods([method_id]), method_id, "payment method")
+
+    async def notification(self, entry_id: UUID) -> Document:
+        rows = await self._rows(notification_rows().where(inbox.c.id == entry_id))
+        return _only({row["id"]: notification_document(row) for row in rows}, entry_id, "notification")
 
     async def subscriptions(self, ids: Iterable[UUID]) -> dict[UUID, Document]:
         rows = await self._rows(subscription_rows(self._now).where(subscriptions.c.id.in_(list(ids))))
@@ -130,6 +134,12 @@ def payment_rows() -> Select[Any]:
     methods = payment_methods.c.id == payments.c.payment_method_id
     joined = payments.join(plans, plans.c.id == payments.c.plan_id).outerjoin(payment_methods, methods)
     return select(*_PAYMENT, *_PLAN[1:3], *_METHOD).select_from(joined)
+
+
+def notification_rows() -> Select[Any]:
+    """Notifications without their bodies, which nobody is shown: they hold what a payment system says of a person."""
+    shown = ("id", "payment_system", "event", "provider_object_id", "received", "received_at", "status", "attempts")
+    return select(*(inbox.c[name] for name in shown), inbox.c.outcome)
 
 
 def _with_price(base: FromClause, now: datetime) -> tuple[FromClause, list[ColumnElement[Any]]]:
@@ -252,6 +262,21 @@ def event_document(row: Row) -> Document:
         "actor": {"kind": row["actor_kind"], "id": row["actor_id"]},
         "subscription_id": str(row["subscription_id"]),
         "data": row["data"],
+    }
+
+
+def notification_document(row: Row) -> Document:
+    """A payment system's notification, from `notification_rows`; `outcome` is the last error where it was set aside."""
+    return {
+        "id": str(row["id"]),
+        "payment_system": row["payment_system"],
+        "event": row["event"],
+        "provider_object_id": row["provider_object_id"],
+        "status": row["status"],
+        "received": row["received"],
+        "received_at": moment(row["received_at"]),
+        "attempts": row["attempts"],
+        "outcome": row["outcome"],
     }
 
 

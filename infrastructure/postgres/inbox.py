@@ -56,6 +56,15 @@ class PostgresInbox:
             attempts=row["attempts"],
         )
 
+    async def replay(self, entry_id: UUID) -> str | None:
+        """How it stood; one that was set aside waits again, as if it had come now. What went wrong stays readable."""
+        query = select(inbox.c.status).where(inbox.c.id == entry_id).with_for_update()
+        status: str | None = (await self._connection.execute(query)).scalar_one_or_none()
+        if status == "set_aside":
+            again = {"status": "new", "attempts": 0, "retry_by": func.clock_timestamp()}
+            await self._connection.execute(update(inbox).where(inbox.c.id == entry_id).values(**again))
+        return status
+
     async def done(self, entry_id: UUID, outcome: str) -> None:
         await self._connection.execute(
             update(inbox)

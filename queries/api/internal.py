@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
@@ -14,12 +14,26 @@ from domain.errors import NotFoundHere
 from infrastructure.auth.caller import Caller
 from infrastructure.http.authentication import InternalRoute
 from infrastructure.http.problems import responses
-from infrastructure.postgres.documents import moment, payment_system_document, plan_document, plan_rows
-from infrastructure.postgres.tables import payment_systems, plans
+from infrastructure.postgres.documents import (
+    moment,
+    notification_document,
+    notification_rows,
+    payment_system_document,
+    plan_document,
+    plan_rows,
+)
+from infrastructure.postgres.tables import inbox, payment_systems, plans
 from queries.api.parameters import ConsistencyToken, CurrentSources, Cursor, Limit, json_reply, sources
-from queries.api.shapes import ActiveSubscriptionsShape, PaymentSystemList, PaymentSystemShape, PlanList, PlanShape
+from queries.api.shapes import (
+    ActiveSubscriptionsShape,
+    NotificationList,
+    PaymentSystemList,
+    PaymentSystemShape,
+    PlanList,
+    PlanShape,
+)
 from queries.api.shapes import TokenClaims as TokenClaimsShape
-from queries.rows import by_code, rows_of
+from queries.rows import by_code, newest_first, rows_of
 from queries.sources import Sources
 
 router = APIRouter(prefix="/internal/v1", route_class=InternalRoute, tags=["internal"])
@@ -66,6 +80,27 @@ async def get_payment_system(code: Code, sources: CurrentSources) -> Response:
     if not found:
         raise NotFoundHere("payment system")
     return json_reply(payment_system_document(found[0]))
+
+
+@router.get("/notifications", response_model=None, responses={200: {"model": NotificationList}, **_PROBLEMS})
+async def list_notifications(
+    sources: CurrentSources,
+    status: Literal["new", "done", "set_aside"] | None = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Response:
+    """What payment systems have notified us of, newest first; `outcome` is the last error where one was set aside."""
+    query = notification_rows()
+    page = await newest_first(
+        sources.engine,
+        query if status is None else query.where(inbox.c.status == status),
+        (inbox.c.received_at, inbox.c.id),
+        listed=f"notifications {status}",
+        limit=limit,
+        cursor=cursor,
+        show=notification_document,
+    )
+    return json_reply(page)
 
 
 async def quick_active_subscriptions(request: Request, _: Caller) -> Response | None:

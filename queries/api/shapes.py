@@ -171,6 +171,18 @@ class TokenClaims(BaseModel):
     sub_ver: int
 
 
+class NotificationShape(BaseModel):
+    id: UUID
+    payment_system: str
+    event: str
+    provider_object_id: str
+    status: str
+    received: int
+    received_at: datetime
+    attempts: int
+    outcome: str | None
+
+
 class Page(BaseModel):
     next_cursor: str | None
 
@@ -193,6 +205,10 @@ class PaymentList(Page):
 
 class PaymentMethodList(Page):
     items: list[PaymentMethodShape]
+
+
+class NotificationList(Page):
+    items: list[NotificationShape]
 
 
 class PaymentSystemList(Page):
