@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from commands.api.routes import side_of
+from commands.api.sender import sender_of
 from commands.receive_notification import ReceiveNotification, receive_notification
 from domain.errors import PaymentSystemUnavailable
 from domain.events import Actor, ActorKind
@@ -26,7 +27,8 @@ async def post_notification(request: Request, payment_system: str) -> Response:
         system = await side.world.payment_systems.by_code(payment_system)
     except PaymentSystemUnavailable as unknown:
         raise Problem("not_found", "There is no such payment system.") from unknown
-    if side.check_sender and not system.is_sender(_sender(request, side.trusted_proxies)):
+    direct, forwarded_for = request.client.host if request.client else "", request.headers.getlist("x-forwarded-for")
+    if side.check_sender and not system.is_sender(sender_of(direct, forwarded_for, side.trusted_proxies)):
         raise Problem("forbidden", "Notifications of this payment system come from other addresses.", status=403)
     body = await request.body()
     try:
@@ -37,13 +39,3 @@ async def post_notification(request: Request, payment_system: str) -> Response:
     async with open_uow() as uow:
         await receive_notification(command, uow, side.world)
     return Response(status_code=200)
-
-
-def _sender(request: Request, trusted_proxies: tuple[str, ...]) -> str:
-    """The address that knocked, or the right-most forwarded one that no trusted proxy of ours has."""
-    address = request.client.host if request.client else ""
-    if address not in trusted_proxies:
-        return address
-    forwarded = [part.strip() for part in ",".join(request.headers.getlist("x-forwarded-for")).split(",")]
-    outside = [part for part in forwarded if part and part not in trusted_proxies]
-    return outside[-1] if outside else address
