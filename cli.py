@@ -7,7 +7,7 @@ import subprocess
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -183,6 +183,31 @@ def rebuild_cache_command() -> None:
     except RedisUnavailable as error:
         fail(str(error) or "Redis does not answer")
     _screen.print(f"users in the cache: {count}")
+
+
+@app.command()
+def reconcile(
+    day: Annotated[str, typer.Option(help="One calendar day in Moscow, e.g. 2026-11-20, finished or not.")] = "",
+) -> None:
+    """Compare our books with the payment systems' lists; repair what is safe, open cases for the rest."""
+    from jobs.reconcile import AlreadyReconciling, DayToCome  # noqa: PLC0415 - only this command needs it
+    from jobs.reconcile import reconcile as compare  # noqa: PLC0415
+    from jobs.reconcile_report import print_run  # noqa: PLC0415
+
+    try:
+        only = date.fromisoformat(day) if day else None
+    except ValueError:
+        fail(f"--day: expected a day such as 2026-11-20, not {day!r}", status=2)
+    try:
+        done = _on_the_stack(lambda service: compare(service, only))
+    except DayToCome as error:
+        fail(f"--day: {error}", status=2)
+    except AlreadyReconciling as error:
+        fail(str(error))
+    print_run(done)
+    for code, why in done.stopped:
+        _say(f"{code} was not compared to the end: {why}; the next run goes on where this one stopped")
+    raise typer.Exit(1 if done.stopped else 0)
 
 
 @app.command()

@@ -209,3 +209,4 @@ class Capabilities:
     card: bool = False
     binding: bool = False
     key_lifetime_s: int = 24 * 3600  # how long it remembers an idempotency key
+    reconciled: bool = True  # its lists say the same to every process, so that our books can be held against them

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from domain.payment_system import (
 from domain.payment_system_registration import PaymentSystemRegistration
 from domain.person import Person
 from domain.plan import Plan
+from domain.reconciliation import Report
 from domain.refund import Refund
 from domain.subscription import Subscription
 
@@ -206,6 +207,45 @@ class Cases(Protocol):
     async def resolve(self, kind: str, subject: str, at: datetime) -> None: ...
 
 
+class Reconciliations(Protocol):
+    """The reports of reconciliation, and our books as it reads them: many at a time, without locks."""
+
+    async def report(self, payment_system: str, day: date) -> Report | None: ...
+    async def save(self, report: Report, expected: tuple[int, datetime] | None) -> None:
+        """`expected`: the pass and the instant as they were read, None for a new one; raises where they are not so."""
+        ...
+
+    async def open_cases(self, keys: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Which of these (kind, subject) a person still has to look at."""
+        ...
+
+    async def payments(
+        self, payment_system: str, provider_ids: Collection[str], our_ids: Collection[UUID]
+    ) -> list[Payment]:
+        """Those known by one id or the other."""
+        ...
+
+    async def payments_made(
+        self, payment_system: str, created_from: datetime, created_to: datetime, after: UUID | None, limit: int
+    ) -> list[Payment]:
+        """What the payment system must know: asked of it for certain, or paid. By id, past `after`."""
+        ...
+
+    async def refunds(
+        self, payment_system: str, provider_ids: Collection[str], our_ids: Collection[UUID]
+    ) -> list[Refund]: ...
+    async def refunds_made(
+        self, payment_system: str, created_from: datetime, created_to: datetime, after: UUID | None, limit: int
+    ) -> list[Refund]: ...
+    async def refund_sums(self, payment_id: UUID) -> tuple[int, int]:
+        """What the rows of its refunds add up to in minor units: returned, and on their way."""
+        ...
+
+    async def told_of(self, subscription_id: UUID, payment_id: UUID) -> list[str]:
+        """What the append-only history says of a payment, e.g. "payment.succeeded 2026-11-20T09:00:00+00:00"."""
+        ...
+
+
 class Inbox(Protocol):
     """Notifications as they came (invariant 5)."""
 
@@ -267,6 +307,8 @@ class UnitOfWork(Protocol):
     def inbox(self) -> Inbox: ...
     @property
     def documents(self) -> Documents: ...
+    @property
+    def reconciliations(self) -> Reconciliations: ...
 
     async def lock_person(self, user_id: UUID) -> None:
         """Wait for the person's turn; makes their row where there is none."""

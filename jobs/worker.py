@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import UTC
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,19 +26,27 @@ import settings as settings_module
 from bootstrap import Service, build, needed
 from infrastructure.observability.logs import configure_logs
 from infrastructure.postgres.listening import listen
+from jobs.reconcile import reconcile_nightly
 from jobs.sweeps import Sweeps
 
 log = structlog.get_logger(__name__)
 
 _EVERY_SECOND = set(range(60))
 _JOB_TIMEOUT_S = 300
+_NIGHT_S = 6 * 3600
+"""What reconciliation has not done in that time it goes on with in the next night."""
 _WOKEN_BY_INSERTS = ("inbox", "mails")
 
 
-def _cron_jobs(sweeps: Sweeps) -> list[CronJob]:
-    """Every sweep by its own name; `unique` lets one worker of all run it at a tick."""
+def _cron_jobs(service: Service, sweeps: Sweeps) -> list[CronJob]:
+    """Every sweep by its own name; `unique` lets one worker of all run it at a tick. Times are UTC."""
 
-    def job(name: str, sweep: Callable[[], Awaitable[int]], seconds: set[int], **at: Any) -> CronJob:
+    async def reconciliation() -> int:
+        return await reconcile_nightly(service)
+
+    def job(
+        name: str, sweep: Callable[[], Awaitable[int]], seconds: set[int], timeout_s: float = _JOB_TIMEOUT_S, **at: Any
+    ) -> CronJob:
         async def run(_: dict[Any, Any]) -> int:
             return await sweep()
 
@@ -46,7 +55,7 @@ def _cron_jobs(sweeps: Sweeps) -> list[CronJob]:
             cast("WorkerCoroutine", run),
             name=name,
             second=seconds,
-            timeout=_JOB_TIMEOUT_S,
+            timeout=timeout_s,
             keep_result=0,
             max_tries=1,
             **at,
@@ -60,6 +69,7 @@ def _cron_jobs(sweeps: Sweeps) -> list[CronJob]:
         job("inbox", sweeps.inbox, _EVERY_SECOND),
         job("mails", sweeps.mails, _EVERY_SECOND),
         job("old_keys", sweeps.old_keys, {0}, minute={17}),
+        job("reconciliation", reconciliation, {0}, _NIGHT_S, hour={1}, minute={10}),  # 04:10 in Moscow
     ]
 
 
@@ -70,7 +80,8 @@ async def _run_arq(service: Service, sweeps: Sweeps) -> None:
     while True:
         worker = Worker(
             functions=[],
-            cron_jobs=_cron_jobs(sweeps),
+            cron_jobs=_cron_jobs(service, sweeps),
+            timezone=UTC,
             redis_settings=redis,
             handle_signals=False,
             poll_delay=0.2,

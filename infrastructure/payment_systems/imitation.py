@@ -37,7 +37,7 @@ BEST_FIRST = (ProviderStatus.SUCCEEDED, ProviderStatus.PENDING, ProviderStatus.C
 
 
 class Imitation(Shop, PaymentSystem):
-    capabilities = Capabilities(redirect=True, token=True, saved=True, card=True, binding=True)
+    capabilities = Capabilities(redirect=True, token=True, saved=True, card=True, binding=True, reconciled=False)
 
     def __init__(self, clock: Clock, *, seed: str = "imitation", page_url: str = "https://imitation.invalid") -> None:
         super().__init__(clock, seed=seed, page_url=page_url)

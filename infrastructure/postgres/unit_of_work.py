@@ -21,6 +21,7 @@ from infrastructure.postgres import books, tables
 from infrastructure.postgres.cases import PostgresCases
 from infrastructure.postgres.documents import PostgresDocuments
 from infrastructure.postgres.inbox import PostgresInbox
+from infrastructure.postgres.reconciliations import PostgresReconciliations
 
 Step = Callable[["PostgresUnitOfWork"], Awaitable[None]]
 
@@ -59,6 +60,7 @@ class PostgresUnitOfWork:
         self.cases = PostgresCases(connection, around.new_id)
         self.inbox = PostgresInbox(connection, around.new_id)
         self.documents = PostgresDocuments(connection, around.base_url, around.rules, now)
+        self.reconciliations = PostgresReconciliations(connection)
         self.result: object = None
         self.written: Written | None = None
         self._around = around
