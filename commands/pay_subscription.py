@@ -36,8 +36,10 @@ async def pay_subscription(command: PaySubscription, uow: UnitOfWork, world: Wor
     subscription = await own_subscription(command.subscription_id, command.user_id, uow)
     if subscription.open_payment_id is not None:
         open_payment = await uow.payments.find(subscription.open_payment_id)
-        if open_payment is not None and open_payment.waits_for_person and isinstance(command.payment, Redirect):
-            return StillWaits(open_payment.id)
+        if isinstance(command.payment, Redirect) and open_payment is not None and open_payment.waits_for_person:
+            if subscription.waits_for(open_payment.period_number):
+                return StillWaits(open_payment.id)
+            raise NothingToPay("What that page asks for was paid otherwise meanwhile.")
         raise PaymentInProgress(subscription.open_payment_id)
     if subscription.status is not SubscriptionStatus.PAST_DUE or subscription.refunding:
         raise NothingToPay("Nothing is owed for this subscription now.")

@@ -169,6 +169,58 @@ async def test_a_renewal_that_nobody_knows_of_gives_way_however_it_ended(cinema:
         assert list((await connection.execute(query)).scalars()) == ["succeeded", last, "succeeded"]
 
 
+async def test_nobody_is_sent_back_to_a_page_whose_period_was_paid_outside(cinema: Cinema) -> None:
+    yana, subscription_id, _ = await _waiting_on_the_page(cinema)
+    body = {"payment": {"type": "redirect", "return_url": "https://cinema.example/back"}}
+    assert (await yana.posts(f"/v1/subscriptions/{subscription_id}/payments", body)).status_code == 200
+    assert (await _paid(cinema, subscription_id, _said(cinema))).status_code == 201
+
+    reply = await yana.posts(f"/v1/subscriptions/{subscription_id}/payments", body)
+
+    assert (reply.status_code, reply.json()["code"]) == (409, "nothing_to_pay")
+
+
+async def test_a_charge_that_is_on_its_way_meanwhile_is_returned(cinema: Cinema) -> None:
+    yuri, sale = await _subscribed(cinema)
+    subscription_id = sale["subscription"]["id"]
+    await _to_the_end_of_the_period(cinema, yuri)
+    await cinema.yookassa.fault("create_payment", "slow", seconds=1.0, times=1)
+    renewing = asyncio.create_task(
+        cinema.as_service("POST", "/internal/v1/renewals", {"subscription_id": subscription_id})
+    )
+    open_payment = select(payments.c.id).where(payments.c.user_id == yuri.id, payments.c.status == "pending")
+    async with asyncio.timeout(5), cinema.service.engine.connect() as connection:
+        while (await connection.execute(open_payment)).first() is None:  # noqa: ASYNC110 -- a row tells of it
+            await asyncio.sleep(0.01)
+
+    paid = (await _paid(cinema, subscription_id, _said(cinema))).json()["subscription"]
+    renewed = await renewing
+    await cinema.works()
+
+    assert (renewed.status_code, renewed.json()["payment"]["period"]) == (200, None)
+    assert (await yuri.subscription())["current_period"] == paid["current_period"]
+    ledger = await cinema.yookassa.ledger()
+    [back] = ledger.refunds_of(renewed.json()["payment"]["provider_payment_id"])
+    assert (back["amount"], await yuri.charged()) == ("499.00", ["499.00"] * 2)
+    assert (await yuri.mails())[-2:] == ["payment.succeeded subscription.renewed", "refund.succeeded"]
+
+
+async def test_one_the_janitor_sends_no_more_once_it_was_paid_outside(cinema: Cinema) -> None:
+    zoya, sale = await _subscribed(cinema)
+    subscription_id = sale["subscription"]["id"]
+    await _to_the_end_of_the_period(cinema, zoya)
+    await cinema.yookassa.fault("create_payment", "reset", when="before", times=1)
+    renewal = await cinema.as_service("POST", "/internal/v1/renewals", {"subscription_id": subscription_id})
+    payment_id = renewal.json()["payment"]["id"]
+    assert (await _paid(cinema, subscription_id, _said(cinema))).status_code == 201
+
+    await cinema.time_passes(days=2)
+
+    assert (await cinema.yookassa.ledger()).payments_of(payment_id) == []
+    assert (await zoya.reads(f"/v1/payments/{payment_id}"))["status"] == "canceled"
+    assert await zoya.charged() == ["499.00"]
+
+
 async def test_a_planned_cancellation_stays_planned_and_comes_at_the_new_end(cinema: Cinema) -> None:
     egor, sale = await _subscribed(cinema)
     await egor.posts(f"/v1/subscriptions/{sale['subscription']['id']}/cancel", {"when": "period_end"})
