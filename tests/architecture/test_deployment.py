@@ -59,6 +59,7 @@ def test_filled_in_it_starts_as_production(monkeypatch: pytest.MonkeyPatch) -> N
         "BILLING_PUBLIC_URL": "https://billing.example.org",
         "BILLING_YOOKASSA_API_URL": "https://api.example.org/v3",
         "BILLING_AUTH_JWKS_URL": "https://auth.example.org/jwks",
+        "BILLING_TRUSTED_PROXIES": "172.16.0.0/12, 10.0.0.1",
         "BILLING_SMTP_URL": "smtp://mail.example.org:587",
         "BILLING_CARD_KEYS": "k1:" + base64.b64encode(bytes(32)).decode(),
         "BILLING_LOG_LEVEL": "INFO",
