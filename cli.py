@@ -190,7 +190,7 @@ def reconcile(
     day: Annotated[str, typer.Option(help="One calendar day in Moscow, e.g. 2026-11-20, finished or not.")] = "",
 ) -> None:
     """Compare our books with the payment systems' lists; repair what is safe, open cases for the rest."""
-    from jobs.reconcile import AlreadyReconciling, DayToCome  # noqa: PLC0415 - only this command needs it
+    from jobs.reconcile import AlreadyReconciling, NoSuchDay  # noqa: PLC0415 - only this command needs it
     from jobs.reconcile import reconcile as compare  # noqa: PLC0415
     from jobs.reconcile_report import print_run  # noqa: PLC0415
 
@@ -200,7 +200,7 @@ def reconcile(
         fail(f"--day: expected a day such as 2026-11-20, not {day!r}", status=2)
     try:
         done = _on_the_stack(lambda service: compare(service, only))
-    except DayToCome as error:
+    except NoSuchDay as error:
         fail(f"--day: {error}", status=2)
     except AlreadyReconciling as error:
         fail(str(error))

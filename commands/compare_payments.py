@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 from commands.settle_payment import SettlePayment, settle_payment
 from commands.world import World
 from domain.differences import payment_differences
+from domain.errors import RuleBroken
 from domain.payment import Payment
 from domain.payment_system import NotFound, PaymentSnapshot, Silence
 from domain.ports import OpenUnitOfWork, PaymentSystem
@@ -26,12 +27,17 @@ _BATCH = 200
 
 
 class ComparePayments:
-    """`code`: the payment system's in the registry. Raises PaymentSystemSilent."""
+    """`codes`: under which the registry knows the payment system's account. Raises PaymentSystemSilent."""
 
     def __init__(
-        self, code: str, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World, begin_repair: BeginRepair
+        self,
+        codes: Sequence[str],
+        system: PaymentSystem,
+        open_uow: OpenUnitOfWork,
+        world: World,
+        begin_repair: BeginRepair,
     ) -> None:
-        self._code, self._system = code, system
+        self._codes, self._code, self._system = codes, codes[0], system
         self._open_uow, self._world, self._begin_repair = open_uow, world, begin_repair
 
     def listed(self, created_from: datetime, created_to: datetime) -> AsyncIterator[PaymentSnapshot]:
@@ -44,7 +50,7 @@ class ComparePayments:
         found: list[Finding] = []
         async with self._open_uow() as uow:
             ours = await uow.reconciliations.payments(
-                self._code,
+                self._codes,
                 [each.provider_payment_id for each in listed],
                 [each.payment_id for each in listed if each.payment_id is not None],
             )
@@ -64,10 +70,10 @@ class ComparePayments:
     async def _not_listed(self, seen: set[UUID], created_from: datetime, created_to: datetime) -> list[Finding]:
         """Ours of that time that the list did not have, each asked for singly before anything is said of it."""
         found: list[Finding] = []
-        after: UUID | None = None
+        after: Payment | None = None
         while True:
             async with self._open_uow() as uow:
-                made = await uow.reconciliations.payments_made(self._code, created_from, created_to, after, _BATCH)
+                made = await uow.reconciliations.payments_made(self._codes, created_from, created_to, after, _BATCH)
             for payment in made:
                 if payment.id not in seen:
                     found += await self._look(payment.provider_payment_id, payment.id)
@@ -75,7 +81,7 @@ class ComparePayments:
                     raise PaymentSystemSilent(f"it does not know {len(found)} payments of ours: is this the same shop?")
             if len(made) < _BATCH:
                 return found
-            after = made[-1].id
+            after = made[-1]
 
     async def _look(self, provider_id: str | None, our_id: UUID | None) -> list[Finding]:
         """Look at both sides once more: the list is older than our books by now, and either may have moved."""
@@ -102,7 +108,7 @@ class ComparePayments:
         try:
             settled = await settle_payment(SettlePayment(ours.id, theirs), self._open_uow, self._world)
         except Exception as error:  # noqa: BLE001 -- one that cannot be settled must not stop the others
-            finding.detail += f"; it could not be settled: {type(error).__name__}: {error}"[:300]
+            finding.detail += f"; it could not be settled: {why(error)}"
             return
         if settled.status.value == theirs.status.value:
             finding.outcome, finding.detail = Outcome.REPAIRED, f"settled as {settled.status}, as it is there"
@@ -124,7 +130,7 @@ class ComparePayments:
     async def _ours(self, provider_id: str | None, our_id: UUID | None) -> Payment | None:
         async with self._open_uow() as uow:
             found = await uow.reconciliations.payments(
-                self._code, [provider_id] if provider_id else [], [our_id] if our_id else []
+                self._codes, [provider_id] if provider_id else [], [our_id] if our_id else []
             )
         by_provider_id = [each for each in found if provider_id and each.provider_payment_id == provider_id]
         return next(iter(by_provider_id or found), None)
@@ -139,3 +145,8 @@ class ComparePayments:
         if isinstance(answer, Silence):
             raise PaymentSystemSilent(answer.why)
         return None if isinstance(answer, NotFound) else answer
+
+
+def why(error: Exception) -> str:
+    """What can be shown: a driver's message would carry the row's values."""
+    return error.detail if isinstance(error, RuleBroken) else type(error).__name__

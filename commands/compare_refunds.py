@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from commands.book_cabinet_refund import BookCabinetRefund, book_cabinet_refund
-from commands.compare_payments import MARGIN, TOO_MANY, BeginRepair
+from commands.compare_payments import MARGIN, TOO_MANY, BeginRepair, why
 from commands.settle_payment import SettlePayment, settle_payment
 from commands.settle_refund import SettleRefund, settle_refund
 from commands.world import World
@@ -28,9 +28,14 @@ class CompareRefunds:
     """As ComparePayments does."""
 
     def __init__(
-        self, code: str, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World, begin_repair: BeginRepair
+        self,
+        codes: Sequence[str],
+        system: PaymentSystem,
+        open_uow: OpenUnitOfWork,
+        world: World,
+        begin_repair: BeginRepair,
     ) -> None:
-        self._code, self._system = code, system
+        self._codes, self._code, self._system = codes, codes[0], system
         self._open_uow, self._world, self._begin_repair = open_uow, world, begin_repair
 
     def listed(self, created_from: datetime, created_to: datetime) -> AsyncIterator[RefundSnapshot]:
@@ -43,12 +48,12 @@ class CompareRefunds:
         found: list[Finding] = []
         async with self._open_uow() as uow:
             ours = await uow.reconciliations.refunds(
-                self._code,
+                self._codes,
                 [each.provider_refund_id for each in listed],
                 [each.refund_id for each in listed if each.refund_id is not None],
             )
             payments = await uow.reconciliations.payments(
-                self._code, [each.provider_payment_id for each in listed], [each.payment_id for each in ours]
+                self._codes, [each.provider_payment_id for each in listed], [each.payment_id for each in ours]
             )
         by_provider_id = {each.provider_refund_id: each for each in ours}
         by_id = {each.id: each for each in ours}
@@ -69,10 +74,10 @@ class CompareRefunds:
 
     async def _not_listed(self, seen: set[UUID], created_from: datetime, created_to: datetime) -> list[Finding]:
         found: list[Finding] = []
-        after: UUID | None = None
+        after: Refund | None = None
         while True:
             async with self._open_uow() as uow:
-                made = await uow.reconciliations.refunds_made(self._code, created_from, created_to, after, _BATCH)
+                made = await uow.reconciliations.refunds_made(self._codes, created_from, created_to, after, _BATCH)
             for refund in made:
                 if refund.id not in seen:
                     found += await self._look(refund.provider_refund_id, refund.id)
@@ -80,7 +85,7 @@ class CompareRefunds:
                     raise PaymentSystemSilent(f"it does not know {len(found)} refunds of ours: is this the same shop?")
             if len(made) < _BATCH:
                 return found
-            after = made[-1].id
+            after = made[-1]
 
     async def _look(self, provider_id: str | None, our_id: UUID | None) -> list[Finding]:
         """See ComparePayments._look."""
@@ -104,7 +109,7 @@ class CompareRefunds:
                 except PaymentSystemSilent:
                     raise
                 except Exception as error:  # noqa: BLE001 -- one that cannot be repaired must not stop the others
-                    finding.detail += f"; it could not be repaired: {type(error).__name__}: {error}"[:300]
+                    finding.detail += f"; it could not be repaired: {why(error)}"
         return found
 
     async def _settle(self, finding: Finding, ours: Refund, theirs: RefundSnapshot) -> None:
@@ -137,7 +142,7 @@ class CompareRefunds:
         if theirs.amount.currency != payment.amount.currency or theirs.amount.minor > payment.left_to_refund.minor:
             finding.detail = f"returned there, more than the {payment.left_to_refund} that are left of the payment here"
             return
-        command = BookCabinetRefund(self._code, theirs)
+        command = BookCabinetRefund(payment.payment_system or self._code, theirs)
         said = await book_cabinet_refund(command, self._open_uow, self._world)
         if said in ("booked", "booked before"):
             finding.outcome, finding.detail = Outcome.REPAIRED, f"{said} as a refund of {theirs.amount}"
@@ -150,12 +155,13 @@ class CompareRefunds:
                 return await uow.payments.find(ours.payment_id)
             if theirs is None:
                 return None
-            return await uow.payments.find_by_provider_id(self._code, theirs.provider_payment_id)
+            named = await uow.reconciliations.payments(self._codes, [theirs.provider_payment_id], [])
+            return named[0] if named else None
 
     async def _ours(self, provider_id: str | None, our_id: UUID | None) -> Refund | None:
         async with self._open_uow() as uow:
             found = await uow.reconciliations.refunds(
-                self._code, [provider_id] if provider_id else [], [our_id] if our_id else []
+                self._codes, [provider_id] if provider_id else [], [our_id] if our_id else []
             )
         by_provider_id = [each for each in found if provider_id and each.provider_refund_id == provider_id]
         return next(iter(by_provider_id or found), None)

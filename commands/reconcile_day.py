@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -22,12 +22,19 @@ _S = TypeVar("_S")
 
 @dataclass(frozen=True, slots=True)
 class ReconcileDay:
-    """`stage`: do the refunds or the payments of that day; refunds of all days go before payments of any."""
+    """`stage`: do the refunds or the payments of that day; refunds of all days go before payments of any.
 
-    payment_system: str
+    `codes`: under which the registry knows the payment system's account; the report bears the first.
+    """
+
+    codes: Sequence[str]
     day: date
     stage: Stage
     piece: int = PIECE
+
+    @property
+    def payment_system(self) -> str:
+        return self.codes[0]
 
 
 @dataclass(slots=True)
@@ -56,7 +63,7 @@ async def reconcile_day(
     day = _Day(command, await _open(command, open_uow, world), open_uow, world, tell)
     if day.report.stage is not command.stage:
         return
-    around = (command.payment_system, system, open_uow, world, day.begin_repair)
+    around = (command.codes, system, open_uow, world, day.begin_repair)
     if command.stage is Stage.REFUNDS:
         await day.go(CompareRefunds(*around))
     else:

@@ -220,22 +220,22 @@ class Reconciliations(Protocol):
         ...
 
     async def payments(
-        self, payment_system: str, provider_ids: Collection[str], our_ids: Collection[UUID]
+        self, payment_systems: Collection[str], provider_ids: Collection[str], our_ids: Collection[UUID]
     ) -> list[Payment]:
         """Those known by one id or the other."""
         ...
 
     async def payments_made(
-        self, payment_system: str, created_from: datetime, created_to: datetime, after: UUID | None, limit: int
+        self, payment_systems: Collection[str], since: datetime, until: datetime, after: Payment | None, limit: int
     ) -> list[Payment]:
-        """What the payment system must know: asked of it for certain, or paid. By id, past `after`."""
+        """What the payment system must know: asked of it for certain, or paid. Oldest first, past `after`."""
         ...
 
     async def refunds(
-        self, payment_system: str, provider_ids: Collection[str], our_ids: Collection[UUID]
+        self, payment_systems: Collection[str], provider_ids: Collection[str], our_ids: Collection[UUID]
     ) -> list[Refund]: ...
     async def refunds_made(
-        self, payment_system: str, created_from: datetime, created_to: datetime, after: UUID | None, limit: int
+        self, payment_systems: Collection[str], since: datetime, until: datetime, after: Refund | None, limit: int
     ) -> list[Refund]: ...
     async def refund_sums(self, payment_id: UUID) -> tuple[int, int]:
         """What the rows of its refunds add up to in minor units: returned, and on their way."""
@@ -258,7 +258,6 @@ class Inbox(Protocol):
     async def replay(self, entry_id: UUID) -> str | None:
         """Let one that was set aside wait again; how it stood before, None where there is none."""
         ...
-
 
 
 class Documents(Protocol):

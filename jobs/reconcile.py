@@ -17,17 +17,18 @@ from domain.errors import PaymentSystemUnavailable
 from domain.reconciliation import Finding, Outcome, PaymentSystemSilent, Report, Stage, bounds_of, day_of
 from infrastructure.postgres.exclusive import HeldByAnother, exclusive
 from infrastructure.postgres.reconciliations import (
+    accounts,
     begin_of_books,
     count_open_cases,
     days_with_open_cases,
     finished_days,
-    payment_systems,
     report_of,
 )
 
 log = structlog.get_logger(__name__)
 
 _LOCK = 7_316_403
+_FIRST_DAY = date(2000, 1, 1)
 _PAUSES_S = (1.0, 5.0, 15.0)
 
 
@@ -35,8 +36,8 @@ class AlreadyReconciling(Exception):  # noqa: N818 -- read by people
     """Another run is under way."""
 
 
-class DayToCome(Exception):  # noqa: N818 -- read by people
-    """That day has not begun."""
+class NoSuchDay(Exception):  # noqa: N818 -- read by people
+    """That day has not begun, or was before there were payment systems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,14 @@ async def reconcile(
     """Every day that is not finished, and today and yesterday in any case; or `day` alone, finished or not.
 
     A payment system that stays silent after `pauses_s` stops its own comparison only; the next run goes on there.
-    Raises AlreadyReconciling, DayToCome.
+    Raises AlreadyReconciling, NoSuchDay.
     """
     now = await asyncio.to_thread(service.world.clock.now)
     today = day_of(now)
     if day is not None and day > today:
-        raise DayToCome(f"{day} has not begun yet: by the service's clock it is {today}")
+        raise NoSuchDay(f"{day} has not begun yet: by the service's clock it is {today}")
+    if day is not None and day < _FIRST_DAY:
+        raise NoSuchDay(f"there is nothing to compare before {_FIRST_DAY}")
     try:
         async with exclusive(service.engine, _LOCK, wait=False):
             return await _Reconciliation(service, now, piece, pauses_s).go(day, today)
@@ -111,29 +114,29 @@ class _Reconciliation:
 
     async def go(self, day: date | None, today: date) -> Run:
         async with self._service.engine.connect() as connection:
-            codes = await payment_systems(connection)
-        for code in codes:
-            days = [day] if day is not None else await self._days(code, today)
+            known = await accounts(connection)
+        for codes in known:
+            days = [day] if day is not None else await self._days(codes, today)
             try:
-                system = await self._service.payment_systems.by_code(code)
+                system = await self._service.payment_systems.by_code(codes[0])
                 if system.capabilities.reconciled:
-                    await self._system(code, days)
+                    await self._account(codes, days)
             except PaymentSystemUnavailable as unavailable:
-                if await self._has_books(code):
-                    self._run.stopped.append((code, unavailable.detail))
+                if await self._have_books(codes):
+                    self._run.stopped.append((codes[0], unavailable.detail))
             except PaymentSystemSilent as silence:
-                self._run.stopped.append((code, f"{silence}"))
+                self._run.stopped.append((codes[0], f"{silence}"))
         async with self._service.engine.connect() as connection:
             self._run.known_open = await count_open_cases(connection) - self._run.count(Outcome.CASE)
         return self._run
 
-    async def _days(self, code: str, today: date) -> list[date]:
+    async def _days(self, codes: list[str], today: date) -> list[date]:
         """Those of open cases too: only looking again tells whether a difference is gone."""
         yesterday = today - timedelta(days=1)
         async with self._service.engine.connect() as connection:
-            begin = await begin_of_books(connection, code)
-            finished = await finished_days(connection, code)
-            days = {yesterday, today, *await days_with_open_cases(connection, code)}
+            begin = await begin_of_books(connection, codes)
+            finished = await finished_days(connection, codes[0])
+            days = {yesterday, today, *await days_with_open_cases(connection, codes[0])}
         day = day_of(begin) if begin is not None else today
         while day <= today:
             if day not in finished:
@@ -141,28 +144,28 @@ class _Reconciliation:
             day += timedelta(days=1)
         return sorted(days)
 
-    async def _has_books(self, code: str) -> bool:
+    async def _have_books(self, codes: list[str]) -> bool:
         async with self._service.engine.connect() as connection:
-            return await begin_of_books(connection, code) is not None
+            return await begin_of_books(connection, codes) is not None
 
-    async def _system(self, code: str, days: list[date]) -> None:
+    async def _account(self, codes: list[str], days: list[date]) -> None:
         screen = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
         self._run.days += len(days)
         with Progress(*columns, TimeElapsedColumn(), console=screen, disable=not screen.is_terminal) as bar:
-            task = bar.add_task(code, total=2 * len(days))
+            task = bar.add_task(codes[0], total=2 * len(days))
             done = 0
             for stage in (Stage.REFUNDS, Stage.PAYMENTS):
                 for day in days:
-                    await self._stage(code, day, stage, bar, task)
+                    await self._stage(codes, day, stage, bar, task)
                     done += 1
                     bar.update(task, completed=done)
             for day in days:  # a pass that had been interrupted ends where the day stood when it began
-                if await self._has_grown(code, day):
+                if await self._has_grown(codes[0], day):
                     for stage in (Stage.REFUNDS, Stage.PAYMENTS):
-                        await self._stage(code, day, stage, bar, task)
+                        await self._stage(codes, day, stage, bar, task)
 
-    async def _stage(self, code: str, day: date, stage: Stage, bar: Progress, task: TaskID) -> None:
+    async def _stage(self, codes: list[str], day: date, stage: Stage, bar: Progress, task: TaskID) -> None:
         """Silence is waited out for a little while; each piece that is compared renews the patience."""
         service, pauses = self._service, list(self._pauses_s)
         before = bar.tasks[task].completed
@@ -171,9 +174,9 @@ class _Reconciliation:
             pauses[:] = self._pauses_s
             self._note(piece, stage)
             done = before + _share(piece.report)
-            bar.update(task, completed=done, description=f"{code} {day:%d.%m.%Y} {stage}")
+            bar.update(task, completed=done, description=f"{codes[0]} {day:%d.%m.%Y} {stage}")
 
-        command = ReconcileDay(code, day, stage, self._piece)
+        command = ReconcileDay(codes, day, stage, self._piece)
         while True:
             try:
                 await reconcile_day(command, service.transactions(), service.world, tell)

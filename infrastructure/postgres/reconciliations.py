@@ -75,37 +75,41 @@ class PostgresReconciliations:
         return {(row.kind, row.subject) for row in await self._connection.execute(query)}
 
     async def payments(
-        self, payment_system: str, provider_ids: Collection[str], our_ids: Collection[UUID]
+        self, payment_systems: Collection[str], provider_ids: Collection[str], our_ids: Collection[UUID]
     ) -> list[Payment]:
         known = or_(
-            _among(payments.c.provider_payment_id, "provider_ids", provider_ids, Text()),
+            # IS NOT NULL is said, not implied: the index is for those only.
+            payments.c.provider_payment_id.is_not(None)
+            & _among(payments.c.provider_payment_id, "provider_ids", provider_ids, Text()),
             _among(payments.c.id, "our_ids", our_ids, Uuid()),
         )
-        return await self._payments(select(payments).where(payments.c.payment_system == payment_system, known))
+        return await self._payments(select(payments).where(payments.c.payment_system.in_(payment_systems), known))
 
     async def payments_made(
-        self, payment_system: str, created_from: datetime, created_to: datetime, after: UUID | None, limit: int
+        self, payment_systems: Collection[str], since: datetime, until: datetime, after: Payment | None, limit: int
     ) -> list[Payment]:
         known_there = payments.c.provider_payment_id.is_not(None) | (payments.c.status == "succeeded")
-        query = _made(payments, payment_system, created_from, created_to, after, limit).where(
+        query = _made(payments, payment_systems, since, until, after, limit).where(
             known_there, payments.c.kind != PaymentKind.BINDING.value
         )
         return await self._payments(query)
 
     async def refunds(
-        self, payment_system: str, provider_ids: Collection[str], our_ids: Collection[UUID]
+        self, payment_systems: Collection[str], provider_ids: Collection[str], our_ids: Collection[UUID]
     ) -> list[Refund]:
         known = or_(
-            _among(refunds.c.provider_refund_id, "provider_ids", provider_ids, Text()),
+            # IS NOT NULL is said, not implied: the index is for those only.
+            refunds.c.provider_refund_id.is_not(None)
+            & _among(refunds.c.provider_refund_id, "provider_ids", provider_ids, Text()),
             _among(refunds.c.id, "our_ids", our_ids, Uuid()),
         )
-        return await self._refunds(select(refunds).where(refunds.c.payment_system == payment_system, known))
+        return await self._refunds(select(refunds).where(refunds.c.payment_system.in_(payment_systems), known))
 
     async def refunds_made(
-        self, payment_system: str, created_from: datetime, created_to: datetime, after: UUID | None, limit: int
+        self, payment_systems: Collection[str], since: datetime, until: datetime, after: Refund | None, limit: int
     ) -> list[Refund]:
         known_there = refunds.c.provider_refund_id.is_not(None) | (refunds.c.status == "succeeded")
-        query = _made(refunds, payment_system, created_from, created_to, after, limit)
+        query = _made(refunds, payment_systems, since, until, after, limit)
         return await self._refunds(query.where(known_there))
 
     async def refund_sums(self, payment_id: UUID) -> tuple[int, int]:
@@ -134,14 +138,23 @@ def _among(column: ColumnElement[Any], name: str, values: Collection[object], ki
 
 
 def _made(
-    table: Table, payment_system: str, created_from: datetime, created_to: datetime, after: UUID | None, limit: int
+    table: Table,
+    payment_systems: Collection[str],
+    since: datetime,
+    until: datetime,
+    after: Payment | Refund | None,
+    limit: int,
 ) -> Select[Any]:
+    """In the order of an index on created_at."""
     query = select(table).where(
-        table.c.payment_system == payment_system, table.c.created_at >= created_from, table.c.created_at < created_to
+        table.c.payment_system.in_(payment_systems), table.c.created_at >= since, table.c.created_at < until
     )
     if after is not None:
-        query = query.where(table.c.id > after)
-    return query.order_by(table.c.id).limit(limit)
+        query = query.where(
+            table.c.created_at >= after.created_at,
+            tuple_(table.c.created_at, table.c.id) > tuple_(after.created_at, after.id),
+        )
+    return query.order_by(table.c.created_at, table.c.id).limit(limit)
 
 
 def _report(row: Mapping[str, Any]) -> Report:
@@ -159,16 +172,23 @@ def _report(row: Mapping[str, Any]) -> Report:
     )
 
 
-async def payment_systems(connection: AsyncConnection) -> list[str]:
-    """The codes of all that are registered, archived ones too: they may owe us an answer still."""
-    return list((await connection.execute(select(registry.c.code).order_by(registry.c.code))).scalars())
+async def accounts(connection: AsyncConnection) -> list[list[str]]:
+    """All that are registered, archived ones too, for they may owe us an answer still: the codes of each account.
+
+    Codes of one adapter speak to one account, whose lists hold the payments of all of them. The oldest code is first.
+    """
+    found: dict[str, list[str]] = {}
+    rows_found = await connection.execute(select(registry.c.code, registry.c.adapter).order_by(registry.c.id))
+    for code, adapter in rows_found:
+        found.setdefault(adapter, []).append(code)
+    return list(found.values())
 
 
-async def begin_of_books(connection: AsyncConnection, payment_system: str) -> datetime | None:
-    """When the first sale through it was made. Subscriptions tell it too, in case that a payment's row is gone."""
+async def begin_of_books(connection: AsyncConnection, payment_systems: Collection[str]) -> datetime | None:
+    """When the first sale through them was made. Subscriptions tell it too, in case that a payment's row is gone."""
     instants = []
     for table in (payments, subscriptions):
-        query = select(table.c.created_at).where(table.c.payment_system == payment_system)
+        query = select(table.c.created_at).where(table.c.payment_system.in_(payment_systems))
         query = query.order_by(table.c.created_at).limit(1)
         instants.append((await connection.execute(query)).scalar_one_or_none())
     return min((at for at in instants if at is not None), default=None)
