@@ -132,3 +132,18 @@ async def test_what_comes_back(
     assert kopecks(payment["refunded"]["value"]) == kopecks(price) - left + kopecks(returned)
     assert (await person.subscription())["status"] == "canceled"
     assert (await person.mails())[-1] == "refund.succeeded subscription.canceled"
+
+
+async def test_a_rest_that_the_payment_system_does_not_return_is_shown_to_a_person(cinema: Cinema) -> None:
+    """Less than a rouble went back outside, so all that is left would leave less than a rouble there."""
+    person, sale = await _subscribed(cinema, "499.00")
+    await _return(cinema, sale, "x0.50")
+
+    reply = await person.posts(f"/v1/subscriptions/{sale['subscription']['id']}/refunds", {})
+    await cinema.works()
+
+    refund = await person.reads(f"/v1/refunds/{reply.json()['refund']['id']}")
+    assert (refund["status"], refund["amount"]["value"]) == ("canceled", "498.50")
+    assert (await person.subscription())["status"] == "active"
+    assert (await person.mails())[-1] == "refund.failed"
+    assert "refund_canceled" in await cinema.open_cases()
