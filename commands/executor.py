@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
@@ -38,7 +37,8 @@ class Executor:
 
     async def run(self, call: Call, handle: Callable[[UnitOfWork], Awaitable[object]], present: Present) -> Reply:
         """The command's reply, new or as it was kept; raises RuleBroken, after which nothing has changed."""
-        give_up_at, pause_s = time.monotonic() + _WAIT_S, 0.02
+        now = asyncio.get_running_loop().time
+        give_up_at, pause_s = now() + _WAIT_S, 0.02
         while True:
             transactions = self._keys.transactions(call, present)
             try:
@@ -52,7 +52,7 @@ class Executor:
                     return kept.reply
                 if not kept.running and kept.operation_id is not None and await self._keys.take_over(call):
                     return await self._go_on(transactions, kept.operation_id)
-            if time.monotonic() > give_up_at:
+            if now() > give_up_at:
                 raise KeyInUse("The first request with this key has not ended yet.")
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 0.2)

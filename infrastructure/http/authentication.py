@@ -136,7 +136,12 @@ def current_caller(request: Request) -> Caller:
     return cast("Caller", request.state.caller)
 
 
-CurrentCaller = Annotated[Caller, Depends(current_caller)]
+async def _given_caller(request: Request) -> Caller:
+    """A coroutine, for FastAPI takes a plain function to a thread and back at each request."""
+    return current_caller(request)
+
+
+CurrentCaller = Annotated[Caller, Depends(_given_caller)]
 
 
 def _all_of(dependant: Dependant) -> Iterator[Dependant]:

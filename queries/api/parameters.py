@@ -35,7 +35,12 @@ def sources(request: Request) -> Sources:
     return cast("Sources", request.app.state.queries)
 
 
-CurrentSources = Annotated[Sources, Depends(sources)]
+async def _given_sources(request: Request) -> Sources:
+    """A coroutine, for FastAPI takes a plain function to a thread and back at each request."""
+    return sources(request)
+
+
+CurrentSources = Annotated[Sources, Depends(_given_sources)]
 
 
 def json_reply(value: Any) -> Response:
