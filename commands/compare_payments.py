@@ -94,7 +94,11 @@ class ComparePayments:
         return []  # it is being worked on; the next run sees how it ended
 
     async def _treat(self, ours: Payment | None, theirs: PaymentSnapshot | None) -> list[Finding]:
-        found = payment_differences(self._code, ours, theirs, self._world.clock.now())
+        outside = 0
+        if ours is not None and ours.refunded:
+            async with self._open_uow() as uow:
+                outside = await uow.reconciliations.returned_outside(ours.id)
+        found = payment_differences(self._code, ours, theirs, self._world.clock.now(), outside)
         for finding in found:
             if finding.kind is FindingKind.UNKNOWN_HERE and theirs is not None:
                 finding.facts = await self._what_is_known(theirs)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from domain.money import Money
 from domain.payment import Payment, PaymentStatus
 from domain.payment_system import PaymentSnapshot, ProviderStatus, RefundSnapshot
 from domain.reconciliation import YOUNG, Finding, FindingKind, Outcome
@@ -16,9 +17,12 @@ _NOTHING = "–"
 
 
 def payment_differences(
-    code: str, ours: Payment | None, theirs: PaymentSnapshot | None, now: datetime
+    code: str, ours: Payment | None, theirs: PaymentSnapshot | None, now: datetime, returned_outside: int = 0
 ) -> list[Finding]:
-    """`code`: the payment system's. Both sides as they are at one moment; None where there is no such payment."""
+    """`code`: the payment system's. Both sides as they are at one moment; None where there is no such payment.
+
+    `returned_outside`: minor units of our refunds of it that went another way than through the payment system.
+    """
     if ours is None:
         return [_unknown_payment(code, theirs)] if theirs is not None and _matters(theirs, now) else []
     if theirs is None:
@@ -38,8 +42,9 @@ def payment_differences(
         told = f"the amount is {ours.amount} here and {theirs.amount} there"
         found.append(_of_payment(FindingKind.AMOUNT_DIFFERS, ours, theirs, told))
     if _same_state(ours.is_open, ours.status.value, theirs.status):
-        if _refunds_differ(ours, theirs):
-            told = f"{_money_refunded(ours)} were returned here and {theirs.refunded} there"
+        if _refunds_differ(ours, theirs, returned_outside):
+            returned = Money(ours.refunded - returned_outside, ours.amount.currency)
+            told = f"{returned} were returned through it here and {theirs.refunded} there"
             found.append(_of_payment(FindingKind.REFUNDS_DIFFER, ours, theirs, told))
     elif ours.is_open or not _young_there(theirs, now):
         told = f"it is {ours.status} here and {theirs.status} there"
@@ -99,11 +104,12 @@ def _same_state(open_here: bool, here: str, there: ProviderStatus) -> bool:
     return open_here if there is ProviderStatus.PENDING else here == there.value
 
 
-def _refunds_differ(ours: Payment, theirs: PaymentSnapshot) -> bool:
+def _refunds_differ(ours: Payment, theirs: PaymentSnapshot, returned_outside: int) -> bool:
     """What is on its way may be counted there already."""
     if ours.status is not PaymentStatus.SUCCEEDED:
         return False
-    expected = {ours.refunded, ours.refunded + ours.refund_reserved}
+    returned = ours.refunded - returned_outside
+    expected = {returned, returned + ours.refund_reserved}
     return theirs.refunded.minor not in expected or theirs.refunded.currency != ours.amount.currency
 
 
@@ -111,10 +117,6 @@ def _mark_repairable(found: list[Finding], kind: FindingKind, *, open_here: bool
     if open_here and len(found) == 1 and found[0].kind is kind:
         found[0].outcome = Outcome.REPAIRING
     return found
-
-
-def _money_refunded(ours: Payment) -> str:
-    return str(type(ours.amount)(ours.refunded, ours.amount.currency))
 
 
 def _unknown_payment(code: str, theirs: PaymentSnapshot) -> Finding:

@@ -241,17 +241,42 @@ class Reconciliations(Protocol):
         """What the rows of its refunds add up to in minor units: returned, and on their way."""
         ...
 
+    async def returned_outside(self, payment_id: UUID) -> int:
+        """Minor units of its refunds that went through no payment system."""
+        ...
+
     async def told_of(self, subscription_id: UUID, payment_id: UUID) -> list[str]:
         """What the append-only history says of a payment, e.g. "payment.succeeded 2026-11-20T09:00:00+00:00"."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedNotification:
+    """As it came. `digest`: of its bytes, by which the same content is known again."""
+
+    payment_system: str
+    kind: str
+    event: str
+    provider_object_id: str
+    digest: bytes
+    body: str
+
+
+class IntakeFull(Exception):  # noqa: N818 -- named for what happened
+    """More notifications are on their way in than can be held; the sender comes again."""
+
+
+class Intake(Protocol):
+    """Where notifications are left (invariant 5)."""
+
+    async def store(self, notification: ReceivedNotification) -> None:
+        """Returns when it is committed. The same content again is counted, not kept twice. Raises IntakeFull."""
         ...
 
 
 class Inbox(Protocol):
     """Notifications as they came (invariant 5)."""
 
-    async def store(
-        self, payment_system: str, kind: str, event: str, provider_object_id: str, digest: bytes, body: str
-    ) -> UUID | None: ...
     async def lock(self, entry_id: UUID) -> InboxEntry | None: ...
     async def done(self, entry_id: UUID, outcome: str) -> None: ...
     async def failed(self, entry_id: UUID, why: str, retry_after_s: float, *, set_aside: bool) -> None: ...

@@ -120,6 +120,11 @@ class PostgresReconciliations:
         returned, under_way = (await self._connection.execute(query)).one()
         return int(returned), int(under_way)
 
+    async def returned_outside(self, payment_id: UUID) -> int:
+        outside = (refunds.c.payment_id == payment_id) & refunds.c.payment_system.is_(None)
+        query = select(func.coalesce(func.sum(refunds.c.amount), 0)).where(outside, refunds.c.status == "succeeded")
+        return int((await self._connection.execute(query)).scalar_one())
+
     async def told_of(self, subscription_id: UUID, payment_id: UUID) -> list[str]:
         of_it = (events.c.subscription_id == subscription_id) & (events.c.payment_id == payment_id)
         query = select(events.c.type, events.c.at).where(of_it).order_by(events.c.at, events.c.id).limit(50)

@@ -234,6 +234,25 @@ async def test_a_refund_and_a_payment_invented_here_are_found(cinema: Cinema) ->
     await nothing_new(cinema, open_cases=3)
 
 
+async def test_money_that_was_returned_outside_is_not_looked_for_there(cinema: Cinema) -> None:
+    _, sale = await sold(cinema, hours=1)
+    returned = {
+        "amount": {"value": "100.00", "currency": "RUB"},
+        "refunded_at": cinema.clock.now().isoformat(),
+        "source": "bank",
+        "reference": "transfer 7",
+        "payment_reference": sale["payment"]["id"],
+    }
+    headers = {"Authorization": f"Bearer {cinema.token('bank', scope='billing:internal')}", "Idempotency-Key": "seven"}
+    path = f"/internal/v1/subscriptions/{sale['subscription']['id']}/external-refunds"
+    reply = await cinema.api.post(path, json=returned, headers=headers)
+    assert reply.status_code == 201, reply.text
+    await cinema.yookassa.cabinet_refund(sale["payment"]["provider_payment_id"], "50.00")
+
+    assert kinds(await compared(cinema)) == ["refund_unknown_here repaired"]
+    await nothing_new(cinema, open_cases=0)
+
+
 async def test_what_ended_there_and_stands_open_here_is_settled(cinema: Cinema) -> None:
     anna = await cinema.person()
     sale = (await anna.subscribes("premium", "499.00", card=None)).json()
