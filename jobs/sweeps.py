@@ -6,7 +6,7 @@ A sweep may run in any number of processes at once. What two of them take, one f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -19,9 +19,8 @@ from commands.end_subscription import EndSubscription, RemindOfCharge, end_subsc
 from commands.receive_notification import FollowNotification, follow_notification
 from commands.renew_subscription import RenewSubscription, renew_subscription
 from commands.send_refund import SendRefund, send_refund
-from domain.errors import NotDue, PaymentInProgress
-from infrastructure.postgres.outage import is_outage
 from infrastructure.postgres.tables import idempotency_keys, inbox, payments, refunds, subscriptions
+from jobs.duty import Duty
 from jobs.send_mails import MailRoom
 
 log = structlog.get_logger(__name__)
@@ -37,7 +36,13 @@ class Sweeps:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        at_once = asyncio.Semaphore(_AT_ONCE)
+        self._renewing = Duty(service, "renewal", subscriptions, at_once)
+        self._reminding = Duty(service, "reminder", subscriptions, at_once)
+        self._ending = Duty(service, "ending", subscriptions, at_once)
+        self._collecting = Duty(service, "payment", payments, at_once)
+        self._returning = Duty(service, "refund", refunds, at_once)
+        self._following = Duty(service, "notification", inbox, at_once)
         self._mails = MailRoom(service.engine, service.mail_sender(), service.settings.base_url, service.clock)
 
     async def everything(self) -> int:
@@ -54,6 +59,7 @@ class Sweeps:
                 table.c.next_charge_at <= now,
                 table.c.open_payment_id.is_(None),
                 ~table.c.refunding,
+                ~self._renewing.steps_aside(now),
                 or_(table.c.claimed_until.is_(None), table.c.claimed_until < func.clock_timestamp()),
             )
             .order_by(table.c.next_charge_at)
@@ -63,12 +69,9 @@ class Sweeps:
         claim = update(table).where(table.c.id.in_(due)).values(claimed_until=func.clock_timestamp() + _LEASE)
         async with self._service.engine.begin() as connection:
             ids = (await connection.execute(claim.returning(table.c.id))).scalars().all()
-        done = await self._each_done(ids, self._renew)
-        if done:  # one that failed keeps its claim until it lapses, so that it does not stand before all others
-            release = update(table).where(table.c.id.in_(done)).values(claimed_until=None)
-            async with self._service.engine.begin() as connection:
-                await connection.execute(release)
-        return len(done)
+        went = await self._renewing.each(ids, self._renew)
+        await self._release(table, went.done + went.set_back)
+        return len(went.done)
 
     async def _renew(self, subscription_id: UUID) -> None:
         transactions = self._service.transactions()
@@ -78,7 +81,8 @@ class Sweeps:
 
     async def reminders(self) -> int:
         due = subscriptions.c.remind_at <= self._service.clock.now()
-        return await self._each(await self._ids(subscriptions, due, subscriptions.c.remind_at), self._remind)
+        ids = await self._ids(self._reminding, due, subscriptions.c.remind_at)
+        return len((await self._reminding.each(ids, self._remind)).done)
 
     async def _remind(self, subscription_id: UUID) -> None:
         async with self._service.transactions()() as uow:
@@ -87,7 +91,8 @@ class Sweeps:
     async def endings(self) -> int:
         table = subscriptions
         due = (table.c.end_at <= self._service.clock.now()) & table.c.open_payment_id.is_(None)
-        return await self._each(await self._ids(table, due, table.c.end_at), self._end)
+        ids = await self._ids(self._ending, due, table.c.end_at)
+        return len((await self._ending.each(ids, self._end)).done)
 
     async def _end(self, subscription_id: UUID) -> None:
         async with self._service.transactions()() as uow:
@@ -95,21 +100,31 @@ class Sweeps:
 
     async def unresolved(self) -> int:
         """The janitor: ask for everything that has not ended and whose time to be asked for has come."""
-        done = await self._each(await self._claim_unresolved(payments), self._ask_for_payment)
-        return done + await self._each(await self._claim_unresolved(refunds), self._ask_for_refund)
+        done = 0
+        duties = ((self._collecting, payments, self._ask_for_payment), (self._returning, refunds, self._ask_for_refund))
+        for duty, table, ask in duties:
+            went = await duty.each(await self._claim_unresolved(duty, table), ask)
+            await self._release(table, went.done + went.needless + went.set_back)
+            done += len(went.done)
+        return done
 
-    async def _claim_unresolved(self, table: Table) -> Sequence[UUID]:
+    async def _claim_unresolved(self, duty: Duty, table: Table) -> Sequence[UUID]:
         now = self._service.clock.now()
         due = (
             select(table.c.id)
-            .where(or_(table.c.ask_again_at <= now, table.c.ask_again_by <= func.clock_timestamp()))
+            .where(
+                or_(table.c.ask_again_at <= now, table.c.ask_again_by <= func.clock_timestamp()),
+                ~duty.steps_aside(now),
+            )
             .order_by(table.c.ask_again_by)
             .limit(_BATCH)
             .with_for_update(skip_locked=True)
         )
-        # Pushing both instants on is the claim; who dies with it leaves it to the next after a minute.
+        # Pushing both instants on is the claim; who dies with it leaves it to the next after a minute. claimed_until
+        # tells the time machine that somebody is at it.
         claim = update(table).where(table.c.id.in_(due))
-        claim = claim.values(ask_again_at=now + _LEASE, ask_again_by=func.clock_timestamp() + _LEASE)
+        lapses = func.clock_timestamp() + _LEASE
+        claim = claim.values(ask_again_at=now + _LEASE, ask_again_by=lapses, claimed_until=lapses)
         async with self._service.engine.begin() as connection:
             claimed: Sequence[UUID] = (await connection.execute(claim.returning(table.c.id))).scalars().all()
         return claimed
@@ -131,7 +146,7 @@ class Sweeps:
         claim = update(inbox).where(inbox.c.id.in_(due)).values(retry_by=func.clock_timestamp() + _LEASE)
         async with self._service.engine.begin() as connection:
             ids = (await connection.execute(claim.returning(inbox.c.id))).scalars().all()
-        return await self._each(ids, self._follow)
+        return len((await self._following.each(ids, self._follow)).done)
 
     async def _follow(self, entry_id: UUID) -> None:
         outcome = await follow_notification(
@@ -143,36 +158,26 @@ class Sweeps:
         return await self._mails.send_owed()
 
     async def old_keys(self) -> int:
-        """Idempotency keys live longer than the seven days that callers may rely on, and no longer."""
+        """Idempotency keys live longer than the seven days that callers may rely on, and no longer.
+
+        So do the traces of work that failed and has not been due since.
+        """
+        for duty in (self._renewing, self._reminding, self._ending, self._collecting, self._returning, self._following):
+            await duty.forget_old()
         old = idempotency_keys.c.created_at < self._service.clock.now() - _KEYS_LIVE
         async with self._service.engine.begin() as connection:
             return (await connection.execute(delete(idempotency_keys).where(old))).rowcount
 
-    async def _ids(self, table: Table, due: ColumnElement[bool], order: ColumnElement[datetime]) -> Sequence[UUID]:
-        query = select(table.c.id).where(due).order_by(order).limit(_BATCH)
+    async def _ids(self, duty: Duty, due: ColumnElement[bool], order: ColumnElement[datetime]) -> Sequence[UUID]:
+        """Nobody claims these: they are short, ask nobody outside, and the second who comes finds them done."""
+        aside = duty.steps_aside(self._service.clock.now())
+        query = select(subscriptions.c.id).where(due, ~aside).order_by(order).limit(_BATCH)
         async with self._service.engine.connect() as connection:
             return (await connection.execute(query)).scalars().all()
 
-    async def _each(self, ids: Sequence[UUID], do: Callable[[UUID], Awaitable[None]]) -> int:
-        return len(await self._each_done(ids, do))
-
-    async def _each_done(self, ids: Sequence[UUID], do: Callable[[UUID], Awaitable[None]]) -> list[UUID]:
-        """Do it for each, some at once; one that fails stops no other and is found by a later round."""
-
-        async def one(object_id: UUID) -> bool:
-            async with self._at_once:
-                try:
-                    await do(object_id)
-                except (NotDue, PaymentInProgress) as broken:  # somebody else was quicker
-                    log.debug("nothing_to_do", object=str(object_id), why=broken.detail)
-                    return False
-                except Exception as error:
-                    if is_outage(error):
-                        log.warning("postgres_unavailable", object=str(object_id))
-                    else:
-                        log.exception("duty_failed", object=str(object_id))
-                    return False
-                return True
-
-        found = await asyncio.gather(*(one(object_id) for object_id in ids))
-        return [object_id for object_id, done in zip(ids, found, strict=True) if done]
+    async def _release(self, table: Table, ids: Sequence[UUID]) -> None:
+        """Give claims back; one that nobody gives back lapses."""
+        if ids:
+            release = update(table).where(table.c.id.in_(ids)).values(claimed_until=None)
+            async with self._service.engine.begin() as connection:
+                await connection.execute(release)
