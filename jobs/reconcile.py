@@ -127,7 +127,7 @@ class _Reconciliation:
             except PaymentSystemSilent as silence:
                 self._run.stopped.append((codes[0], f"{silence}"))
         async with self._service.engine.connect() as connection:
-            self._run.known_open = await count_open_cases(connection) - self._run.count(Outcome.CASE)
+            self._run.known_open = max(0, await count_open_cases(connection) - self._run.count(Outcome.CASE))
         return self._run
 
     async def _days(self, codes: list[str], today: date) -> list[date]:

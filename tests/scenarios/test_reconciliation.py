@@ -27,6 +27,7 @@ from infrastructure.postgres.reconciliations import report_of
 from infrastructure.simulators.yookassa.serve import running
 from jobs.reconcile import AlreadyReconciling, NoSuchDay, Run, reconcile
 from jobs.reconcile_report import totals
+from jobs.worker import _cron_jobs
 from tests.architecture.checkout import CHECKOUT
 from tests.scenarios.cinema import Cinema, Hands, Person, close_cinema, open_cinema, settings_for
 
@@ -540,6 +541,14 @@ async def test_the_command_names_each_finding_and_ends_well(cinema: Cinema) -> N
         0,
         "1 day, 8 payments, 1 refund compared: 0 found, 0 repaired, 0 for a person; 3 known from before are open\n",
     )
+
+
+async def test_a_worker_does_it_every_night(cinema: Cinema) -> None:
+    await _spoilt(cinema)
+    [job] = [job for job in _cron_jobs(cinema.service, cinema.sweeps) if job.name == "reconciliation"]
+    assert (job.hour, job.minute, job.second) == ({1}, {10}, {0})
+    assert await job.coroutine({}) == 4
+    assert await job.coroutine({}) == 0
 
 
 def test_the_command_wants_a_day_that_is_one() -> None:
