@@ -128,7 +128,7 @@ class _Day:
 
     async def begin_repair(self, finding: Finding) -> None:
         """See BeginRepair. What a person has before them already is not put in doubt."""
-        earlier = self.report.known(finding.key)
+        earlier = self.report.findings.get(finding.key)
         if earlier is not None and earlier.outcome is Outcome.CASE:
             return
         async with self._open_uow() as uow:
@@ -152,7 +152,7 @@ class _Day:
 
     async def _conclude(self, finding: Finding, open_cases: set[tuple[str, str]], uow: UnitOfWork) -> bool:
         """Keep it and see to its case; whether it is news. What a person has closed is not opened again."""
-        now, earlier = self._world.clock.now(), self.report.known(finding.key)
+        now, earlier = self._world.clock.now(), self.report.findings.get(finding.key)
         was_case = earlier is not None and earlier.outcome is Outcome.CASE
         finding.found_at = now
         self._keep(finding)
@@ -179,14 +179,14 @@ class _Day:
         now, told = self._world.clock.now(), list[Finding]()
         async with self._open_uow() as uow:
             as_read, report = self._as_read(), self.report
-            for finding in report.findings:
+            for finding in report.findings.values():
                 if finding.outcome is Outcome.REPAIRING:  # the repair was made, and a crash cut its report short
                     finding.outcome = Outcome.REPAIRED
                     await uow.cases.resolve(*finding.key, now)
                     told.append(finding)
             report.next_stage(now)
             if report.stage is Stage.DONE:
-                for finding in report.findings:
+                for finding in report.findings.values():
                     if finding.outcome is Outcome.CASE and finding.seen_in < report.passes:
                         finding.outcome = Outcome.GONE
                         await uow.cases.resolve(*finding.key, now)

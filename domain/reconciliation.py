@@ -116,7 +116,7 @@ class Report:
     finished_at: datetime | None = None
     payments: int = 0
     refunds: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    findings: dict[tuple[str, str], Finding] = field(default_factory=dict)  # by their keys
 
     @classmethod
     def begin(cls, payment_system: str, day: date, now: datetime) -> Report:
@@ -147,17 +147,12 @@ class Report:
             self.stage = Stage.DONE
             self.finished_at = now if self.day_was_over else None
 
-    def known(self, key: tuple[str, str]) -> Finding | None:
-        return next((each for each in self.findings if each.key == key), None)
-
     def note(self, finding: Finding) -> None:
         """Keep it, in the place of what was said of the same before."""
-        earlier = self.known(finding.key)
-        if earlier is None:
-            self.findings.append(finding)
-        else:
+        earlier = self.findings.get(finding.key)
+        if earlier is not None:
             finding.found_at = earlier.found_at or finding.found_at
-            self.findings[self.findings.index(earlier)] = finding
+        self.findings[finding.key] = finding
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:

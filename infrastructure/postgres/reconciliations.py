@@ -56,7 +56,7 @@ class PostgresReconciliations:
             "finished_at": report.finished_at,
             "payments": report.payments,
             "refunds": report.refunds,
-            "findings": [finding_to_json(finding) for finding in report.findings],
+            "findings": [finding_to_json(finding) for finding in report.findings.values()],
         }
         if expected is None:
             key = {"payment_system": report.payment_system, "day": report.day}
@@ -173,7 +173,7 @@ def _report(row: Mapping[str, Any]) -> Report:
         finished_at=row["finished_at"],
         payments=row["payments"],
         refunds=row["refunds"],
-        findings=[finding_from_json(doc) for doc in row["findings"]],
+        findings={finding.key: finding for finding in map(finding_from_json, row["findings"])},
     )
 
 

@@ -400,7 +400,7 @@ async def test_a_run_that_is_killed_half_way_is_gone_on_with(cinema: Cinema, mon
     async with cinema.service.engine.connect() as connection:
         report = await report_of(connection, "yookassa", TODAY)
     assert report is not None
-    assert {each.provider_id: f"{each.kind} {each.outcome}" for each in report.findings} == spoilt
+    assert {each.provider_id: f"{each.kind} {each.outcome}" for each in report.findings.values()} == spoilt
     assert (report.passes, report.payments, report.refunds) == (1, 8, 1)
     assert len(await cinema.open_cases()) == 3
 
