@@ -23,6 +23,7 @@ from infrastructure.ids import new_id
 from infrastructure.mail.smtp import SmtpSender
 from infrastructure.payment_systems.registered import RegisteredPaymentSystems
 from infrastructure.postgres.idempotency import PostgresIdempotencyKeys
+from infrastructure.postgres.intake import PostgresIntake
 from infrastructure.postgres.unit_of_work import Surroundings, Transactions
 from infrastructure.redis.line import RedisLine
 from queries.sources import Sources, make_sources
@@ -52,8 +53,8 @@ class Service:
     def command_side(self) -> CommandSide:
         return CommandSide(
             world=self.world,
+            intake=PostgresIntake(self.engine, self.around.new_id),
             executor=self.executor,
-            open_uow=self.transactions,
             base_url=self.settings.base_url,
             check_sender=self.settings.yookassa_check_sender,
             trusted_proxies=self.settings.trusted_proxies,

@@ -13,10 +13,12 @@ from commands.settle_payment import SettlePayment, settle_payment
 from commands.settle_refund import SettleRefund, settle_refund
 from commands.world import World
 from domain.payment_system import NotFound, NotificationKind, PaymentSnapshot, RefundSnapshot, Silence
-from domain.ports import InboxEntry, OpenUnitOfWork, PaymentSystem, UnitOfWork
+from domain.ports import InboxEntry, Intake, OpenUnitOfWork, PaymentSystem, ReceivedNotification
 
 _TRIES = 12
 _LONGEST_WAIT_S = 600
+_NO_NEWS = "no news: it has ended so here, too"
+"""Nothing of the notification is believed, so nobody has to be asked; most of them come to say this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,14 @@ class ReceiveNotification:
     body: bytes
 
 
-async def receive_notification(command: ReceiveNotification, uow: UnitOfWork, world: World) -> UUID | None:
-    """Keep it as it came, each content once; None where it is known."""
+async def receive_notification(command: ReceiveNotification, intake: Intake) -> None:
+    """Keep it as it came, each content once."""
     digest = hashlib.sha256(command.body).digest()
     body = command.body.decode("utf-8", "replace").replace("\x00", "")
-    return await uow.inbox.store(
-        command.payment_system, command.kind, command.event, command.provider_object_id, digest, body
+    await intake.store(
+        ReceivedNotification(
+            command.payment_system, command.kind, command.event, command.provider_object_id, digest, body
+        )
     )
 
 
@@ -77,6 +81,12 @@ async def _follow_payment(entry: InboxEntry, system: PaymentSystem, open_uow: Op
     if payment is not None and payment.is_open:
         await collect_payment(CollectPayment(payment.id), open_uow, world)
         return "asked"
+    if payment is not None and entry.event == f"payment.{payment.status}":
+        return _NO_NEWS
+    return await _look_into_payment(entry, system, open_uow, world)
+
+
+async def _look_into_payment(entry: InboxEntry, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World) -> str:
     news = await system.get_payment(entry.provider_object_id)
     match news:
         case Silence(why=why):
@@ -100,6 +110,12 @@ async def _follow_refund(entry: InboxEntry, system: PaymentSystem, open_uow: Ope
     if refund is not None and refund.is_open:
         await send_refund(SendRefund(refund.id), open_uow, world)
         return "asked"
+    if refund is not None and entry.event == f"refund.{refund.status}":
+        return _NO_NEWS
+    return await _look_into_refund(entry, system, open_uow, world)
+
+
+async def _look_into_refund(entry: InboxEntry, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World) -> str:
     news = await system.get_refund(entry.provider_object_id)
     match news:
         case Silence(why=why):

@@ -15,11 +15,19 @@ from sqlalchemy import ColumnElement, Table, delete, func, or_, select, update
 
 from bootstrap import Service
 from commands.collect_payment import CollectPayment, collect_payment
-from commands.end_subscription import EndSubscription, RemindOfCharge, end_subscription, remind_of_charge
+from commands.end_subscription import (
+    AskForMethod,
+    EndSubscription,
+    RemindOfCharge,
+    ask_for_method,
+    end_subscription,
+    remind_of_charge,
+)
 from commands.receive_notification import FollowNotification, follow_notification
-from commands.renew_subscription import RenewSubscription, renew_subscription
+from commands.renew_subscription import NothingToCharge, RenewSubscription, renew_subscription
 from commands.send_refund import SendRefund, send_refund
 from infrastructure.postgres.tables import idempotency_keys, inbox, payments, refunds, subscriptions
+from jobs.allowance import Allowance
 from jobs.duty import Duty
 from jobs.send_mails import MailRoom
 
@@ -28,6 +36,7 @@ log = structlog.get_logger(__name__)
 _BATCH = 100
 _AT_ONCE = 8
 _LEASE = timedelta(seconds=60)
+_STRANGERS_A_SECOND = 20
 _KEYS_LIVE = timedelta(days=8)
 
 
@@ -43,11 +52,14 @@ class Sweeps:
         self._collecting = Duty(service, "payment", payments, at_once)
         self._returning = Duty(service, "refund", refunds, at_once)
         self._following = Duty(service, "notification", inbox, at_once)
+        self._allowance = Allowance(_STRANGERS_A_SECOND)
+        self._with_strangers = asyncio.Lock()
+        self._following_strangers = Duty(service, "notification", inbox, asyncio.Semaphore(1))
         self._mails = MailRoom(service.engine, service.mail_sender(), service.settings.base_url, service.clock)
 
     async def everything(self) -> int:
         """One round of each, in the order in which they feed each other."""
-        rounds = (self.inbox, self.unresolved, self.endings, self.reminders, self.renewals, self.mails)
+        rounds = (self.inbox, self.strangers, self.unresolved, self.endings, self.reminders, self.renewals, self.mails)
         return sum([await sweep() for sweep in rounds])
 
     async def renewals(self) -> int:
@@ -75,8 +87,13 @@ class Sweeps:
 
     async def _renew(self, subscription_id: UUID) -> None:
         transactions = self._service.transactions()
-        async with transactions() as uow:
-            payment = await renew_subscription(RenewSubscription(subscription_id), uow, self._service.world)
+        try:
+            async with transactions() as uow:
+                payment = await renew_subscription(RenewSubscription(subscription_id), uow, self._service.world)
+        except NothingToCharge:
+            async with transactions() as uow:
+                await ask_for_method(AskForMethod(subscription_id), uow, self._service.world)
+            return
         await collect_payment(CollectPayment(payment.id), transactions, self._service.world)
 
     async def reminders(self) -> int:
@@ -136,17 +153,39 @@ class Sweeps:
         await send_refund(SendRefund(refund_id), self._service.transactions(), self._service.world)
 
     async def inbox(self) -> int:
+        """Notifications about what is ours."""
+        ids = await self._claim_notifications(_BATCH, strangers=False)
+        return len((await self._following.each(ids, self._follow)).done)
+
+    async def strangers(self) -> int:
+        """Notifications about what nobody here knows, one by one and only so many a second.
+
+        A few are true: of a refund made in the cabinet, or of a payment whose answer was lost, which the janitor asks
+        for as well. The rest is forged, and whoever sends that must not set the pace at which we ask elsewhere.
+        """
+        if self._with_strangers.locked():  # the last round still waits for an answer
+            return 0
+        async with self._with_strangers:
+            done = 0
+            for _ in range(_STRANGERS_A_SECOND):
+                ids = await self._claim_notifications(1, strangers=True) if self._allowance.take() else []
+                if not ids:
+                    break
+                done += len((await self._following_strangers.each(ids, self._follow)).done)
+            return done
+
+    async def _claim_notifications(self, limit: int, *, strangers: bool) -> Sequence[UUID]:
         due = (
             select(inbox.c.id)
-            .where(inbox.c.retry_by <= func.clock_timestamp())
+            .where(inbox.c.stranger.is_(strangers), inbox.c.retry_by <= func.clock_timestamp())
             .order_by(inbox.c.retry_by)
-            .limit(_BATCH)
+            .limit(limit)
             .with_for_update(skip_locked=True)
         )
         claim = update(inbox).where(inbox.c.id.in_(due)).values(retry_by=func.clock_timestamp() + _LEASE)
         async with self._service.engine.begin() as connection:
-            ids = (await connection.execute(claim.returning(inbox.c.id))).scalars().all()
-        return len((await self._following.each(ids, self._follow)).done)
+            claimed: Sequence[UUID] = (await connection.execute(claim.returning(inbox.c.id))).scalars().all()
+        return claimed
 
     async def _follow(self, entry_id: UUID) -> None:
         outcome = await follow_notification(

@@ -67,6 +67,7 @@ def _cron_jobs(service: Service, sweeps: Sweeps) -> list[CronJob]:
         job("endings", sweeps.endings, _EVERY_SECOND),
         job("unresolved", sweeps.unresolved, _EVERY_SECOND),
         job("inbox", sweeps.inbox, _EVERY_SECOND),
+        job("strangers", sweeps.strangers, _EVERY_SECOND),
         job("mails", sweeps.mails, _EVERY_SECOND),
         job("old_keys", sweeps.old_keys, {0}, minute={17}),
         job("reconciliation", reconciliation, {0}, _NIGHT_S, hour={1}, minute={10}),  # 04:10 in Moscow

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from commands.executor import Executor
 from commands.world import World
 from domain.events import Actor
-from domain.ports import OpenUnitOfWork
+from domain.ports import Intake
 
 
 @dataclass(frozen=True, slots=True)
 class CommandSide:
-    """`executor` and `open_uow` act in somebody's name, within one request."""
+    """`executor` acts in somebody's name, within one request."""
 
     world: World
+    intake: Intake
     executor: Callable[[Actor, str | None], Executor]
-    open_uow: Callable[[Actor, str | None], OpenUnitOfWork]
     base_url: str
     check_sender: bool
     trusted_proxies: tuple[str, ...]

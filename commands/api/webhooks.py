@@ -9,11 +9,10 @@ from commands.api.routes import side_of
 from commands.api.sender import sender_of
 from commands.receive_notification import ReceiveNotification, receive_notification
 from domain.errors import PaymentSystemUnavailable
-from domain.events import Actor, ActorKind
 from domain.payment_system import NotANotificationError
+from domain.ports import IntakeFull
 from infrastructure.http.authentication import PublicRoute
-from infrastructure.http.problems import Problem
-from infrastructure.observability.request_id import current_request_id
+from infrastructure.http.problems import Problem, unavailable
 
 router = APIRouter(tags=["Payment systems"], route_class=PublicRoute)
 
@@ -22,7 +21,6 @@ router = APIRouter(tags=["Payment systems"], route_class=PublicRoute)
 async def post_notification(request: Request, payment_system: str) -> Response:
     """Answers 200 once it is stored, whatever it says: it is a hint, the object is asked for before it is believed."""
     side = side_of(request)
-    open_uow = side.open_uow(Actor(ActorKind.PAYMENT_SYSTEM, payment_system[:64]), current_request_id())
     try:
         system = await side.world.payment_systems.by_code(payment_system)
     except PaymentSystemUnavailable as unknown:
@@ -36,6 +34,8 @@ async def post_notification(request: Request, payment_system: str) -> Response:
     except NotANotificationError:
         return Response(status_code=200)  # nothing that the payment system sends: nothing to look into
     command = ReceiveNotification(payment_system, said.kind.value, said.event, said.provider_object_id, body)
-    async with open_uow() as uow:
-        await receive_notification(command, uow, side.world)
+    try:
+        await receive_notification(command, side.intake)
+    except IntakeFull as full:
+        raise unavailable() from full
     return Response(status_code=200)

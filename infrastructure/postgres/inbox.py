@@ -6,7 +6,6 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.ports import InboxEntry, NewId
@@ -17,29 +16,6 @@ class PostgresInbox:
     def __init__(self, connection: AsyncConnection, new_id: NewId) -> None:
         self._connection = connection
         self._new_id = new_id
-
-    async def store(
-        self, payment_system: str, kind: str, event: str, provider_object_id: str, digest: bytes, body: str
-    ) -> UUID | None:
-        """Keep it; None where the same content came before, which is counted."""
-        row = insert(inbox).values(
-            id=self._new_id(),
-            payment_system=payment_system,
-            kind=kind,
-            event=event,
-            provider_object_id=provider_object_id,
-            digest=digest,
-            body=body,
-        )
-        stored: UUID | None = (
-            await self._connection.execute(
-                row.on_conflict_do_nothing(index_elements=["payment_system", "digest"]).returning(inbox.c.id)
-            )
-        ).scalar_one_or_none()
-        if stored is None:
-            same = (inbox.c.payment_system == payment_system) & (inbox.c.digest == digest)
-            await self._connection.execute(update(inbox).where(same).values(received=inbox.c.received + 1))
-        return stored
 
     async def lock(self, entry_id: UUID) -> InboxEntry | None:
         """The entry, if it still waits."""
@@ -57,11 +33,14 @@ class PostgresInbox:
         )
 
     async def replay(self, entry_id: UUID) -> str | None:
-        """How it stood; one that was set aside waits again, as if it had come now. What went wrong stays readable."""
+        """How it stood; one that was set aside waits again, as if it had come now. What went wrong stays readable.
+
+        Somebody vouches for it, so it does not wait among the strangers.
+        """
         query = select(inbox.c.status).where(inbox.c.id == entry_id).with_for_update()
         status: str | None = (await self._connection.execute(query)).scalar_one_or_none()
         if status == "set_aside":
-            again = {"status": "new", "attempts": 0, "retry_by": func.clock_timestamp()}
+            again = {"status": "new", "attempts": 0, "retry_by": func.clock_timestamp(), "stranger": False}
             await self._connection.execute(update(inbox).where(inbox.c.id == entry_id).values(**again))
         return status
 

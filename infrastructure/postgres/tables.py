@@ -455,10 +455,11 @@ inbox = Table(
     _time("retry_by", server_default=_NOW),
     _time("done_at"),
     _text("outcome"),
+    Column("stranger", Boolean, nullable=False, server_default=text("false")),
     _one_of("status", "new", "done", "set_aside"),
     CheckConstraint("(status = 'new') = (retry_by IS NOT NULL)", name="waiting"),
     UniqueConstraint("payment_system", "digest"),
-    Index("ix_inbox_waiting", "retry_by", postgresql_where=text("retry_by IS NOT NULL")),
+    Index("ix_inbox_waiting", "stranger", "retry_by", postgresql_where=text("retry_by IS NOT NULL")),
     Index("ix_inbox_received", "received_at"),
     comment="Notifications of payment systems, each content once (invariant 5). A hint only: the object is fetched before "
     "anything is believed. retry_by is the wall clock's and also the lease of the worker that looks at it.",

@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tests.reliability.audit import Findings, audit, comes_to_rest, let_leases_lapse, rows
 from tests.reliability.caller import Caller, Record
-from tests.reliability.people import PLANS, Crowd
+from tests.reliability.people import Crowd, sell_plans
 from tests.reliability.real_stack import RealStack, real_stack
 
 PARTS = ("postgres", "valkey", "yookassa", "api", "worker", "projector", "mailbox", "auth")
@@ -71,7 +71,7 @@ async def campaign(
     await stack.start()
     caller = Caller(stack, outcome.record)
     try:
-        await _sell(stack, caller)
+        await sell_plans(stack, caller)
         crowd = Crowd(stack, caller, seed=seed, lanes=lanes, pause_s=pause_s)
         try:
             for number, part in enumerate(parts, start=1):
@@ -126,18 +126,6 @@ async def _hurried(stack: RealStack) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-
-
-async def _sell(stack: RealStack, caller: Caller) -> None:
-    admin = stack.token("desk", scope="billing:admin")
-    for code, price in PLANS.items():
-        body = {
-            "code": code,
-            "name": code.title(),
-            "price": {"value": price, "currency": "RUB"},
-            "period": {"unit": "month", "count": 1},
-        }
-        await caller.posts("sell a plan", "/internal/v1/plans", body, admin)
 
 
 def report(outcome: Outcome) -> str:

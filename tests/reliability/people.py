@@ -205,3 +205,16 @@ class Crowd:
                 return await cursor.fetchall() if cursor.description else []
         except psycopg.OperationalError:
             return []
+
+
+async def sell_plans(stack: RealStack, caller: Caller) -> None:
+    """Put the plans on sale."""
+    admin = stack.token("desk", scope="billing:admin")
+    for code, price in PLANS.items():
+        body = {
+            "code": code,
+            "name": code.title(),
+            "price": {"value": price, "currency": "RUB"},
+            "period": {"unit": "month", "count": 1},
+        }
+        await caller.posts("sell a plan", "/internal/v1/plans", body, admin)

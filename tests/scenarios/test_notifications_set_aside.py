@@ -19,7 +19,7 @@ async def _all_tries(cinema: Cinema) -> None:
             await connection.execute(
                 update(inbox).where(inbox.c.status == "new").values(retry_by=func.clock_timestamp())
             )
-        if not await cinema.sweeps.inbox():
+        if not await cinema.sweeps.inbox() + await cinema.sweeps.strangers():
             return
 
 

@@ -1,0 +1,26 @@
+"""How often something may be done: so many times a second in the long run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+class Allowance:
+    """What was not used is kept for one second at most. `monotonic` gives seconds that never go back."""
+
+    def __init__(self, a_second: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._a_second = a_second
+        self._monotonic = monotonic
+        self._left = a_second
+        self._looked_at = monotonic()
+
+    def take(self) -> bool:
+        """Whether it may be done once more now."""
+        now = self._monotonic()
+        self._left = min(self._left + (now - self._looked_at) * self._a_second, self._a_second)
+        self._looked_at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
