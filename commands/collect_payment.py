@@ -11,7 +11,7 @@ from commands.settle_payment import News, SettlePayment, settle_payment
 from commands.world import World
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
 from domain.payment import Payment, PaysWith
-from domain.payment_system import NotFound, Silence
+from domain.payment_system import ChargeRequest, NotFound, PaymentSnapshot, Refused, Silence
 from domain.ports import OpenUnitOfWork, PaymentSystem, UnitOfWork
 
 _KEY_MARGIN = timedelta(hours=1)
@@ -31,7 +31,7 @@ async def collect_payment(command: CollectPayment, open_uow: OpenUnitOfWork, wor
         charged = payment is not None and await _may_charge(payment, uow)
     if payment is None or payment.payment_system is None:
         raise NotFoundHere("payment")
-    return await collect(payment, open_uow, world, may_charge=charged)
+    return await collect(payment, open_uow, world, may_charge=charged, first_call=False)
 
 
 async def _may_charge(payment: Payment, uow: UnitOfWork) -> bool:
@@ -52,14 +52,19 @@ async def _may_charge(payment: Payment, uow: UnitOfWork) -> bool:
     return not subscription.cancel_at_period_end
 
 
-async def collect(payment: Payment, open_uow: OpenUnitOfWork, world: World, *, may_charge: bool = True) -> Payment:
+async def collect(
+    payment: Payment, open_uow: OpenUnitOfWork, world: World, *, may_charge: bool = True, first_call: bool = True
+) -> Payment:
     """As `collect_payment`, for a payment just committed; without `may_charge` it is only looked for."""
     if not payment.is_open or payment.payment_system is None:
         return await settle_payment(SettlePayment(payment.id, Silence("nothing to ask")), open_uow, world)
     news: News
     try:
         system = await world.payment_systems.by_code(payment.payment_system)
+        payment = await _noting_a_lapse(payment, system, open_uow, world)
         news = await _news_of(payment, system, world, may_charge=may_charge)
+        if isinstance(news, Refused) and not first_call:
+            news = await _unless_it_is_there(news, payment, system, world)
     except (PaymentSystemUnavailable, ValueError) as cannot_ask:  # ours to mend; a case is opened in time
         news = Silence(f"it cannot be asked: {cannot_ask}")
     return await settle_payment(SettlePayment(payment.id, news), open_uow, world)
@@ -71,23 +76,59 @@ async def _news_of(payment: Payment, system: PaymentSystem, world: World, *, may
         found = await system.get_payment(payment.provider_payment_id)
         # An object that was there does not vanish: not finding it is no news of how it ended.
         return Silence("the payment system does not find its own payment") if isinstance(found, NotFound) else found
-    if may_charge and _may_repeat(payment, system, world):
-        return await system.create_payment(charge_request(payment, world))
-    since = payment.created_at - _SEARCH_MARGIN
-    found = await system.find_payment(payment.id, since, world.clock.now() + _SEARCH_MARGIN)
-    if isinstance(found, NotFound) and not _key_has_lapsed(payment, system, world):
+    request = _request(payment, world) if may_charge else "it may not be sent again"
+    if isinstance(request, ChargeRequest):
+        return await system.create_payment(request)
+    found = await _find(payment, system, world)
+    if isinstance(found, NotFound) and not _is_forgotten(payment, system, world):
         # It may still be on its way there: only a payment system that has forgotten the key is believed.
-        return Silence("the payment system does not list it yet")
+        return Silence(f"{request}, and the payment system does not list it yet")
     return found
 
 
-def _may_repeat(payment: Payment, system: PaymentSystem, world: World) -> bool:
-    if payment.pays_with is PaysWith.CARD:  # the CVC was never kept: it cannot be sent again (PAY-13)
-        return False
-    lifetime = timedelta(seconds=system.capabilities.key_lifetime_s) - _KEY_MARGIN
-    return world.clock.now() - payment.created_at < lifetime
+async def _unless_it_is_there(refused: Refused, payment: Payment, system: PaymentSystem, world: World) -> News:
+    """A 'no' to a repeated request says nothing of the earlier one, which may have used up the person's token."""
+    found = await _find(payment, system, world)
+    return refused if isinstance(found, NotFound) else found
 
 
-def _key_has_lapsed(payment: Payment, system: PaymentSystem, world: World) -> bool:
-    lifetime = timedelta(seconds=system.capabilities.key_lifetime_s) + _KEY_MARGIN
-    return world.clock.now() - payment.created_at > lifetime
+async def _find(payment: Payment, system: PaymentSystem, world: World) -> PaymentSnapshot | NotFound | Silence:
+    since = min(payment.created_at, world.clock.now()) - _SEARCH_MARGIN
+    return await system.find_payment(payment.id, since, world.clock.now() + _SEARCH_MARGIN)
+
+
+async def _noting_a_lapse(payment: Payment, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World) -> Payment:
+    """Written down before anything is done about it: no clock that goes back brings the key to life again."""
+    lifetime = timedelta(seconds=system.capabilities.key_lifetime_s)
+    if payment.key_lapsed or payment.provider_payment_id is not None or _age(payment, world) < lifetime - _KEY_MARGIN:
+        return payment
+    async with open_uow() as uow:
+        await uow.lock_person(payment.user_id)
+        locked = await uow.payments.lock(payment.id)
+        if locked is None:
+            raise NotFoundHere("payment")
+        locked.key_lapsed = True
+        return locked
+
+
+def _request(payment: Payment, world: World) -> ChargeRequest | str:
+    """The request to be sent, or sent again; or why that cannot be, and it can only be looked for."""
+    if payment.pays_with is PaysWith.CARD:
+        return "the CVC was never kept"  # (PAY-13)
+    if payment.key_lapsed:
+        return "its key has lapsed"
+    if _age(payment, world) < -_KEY_MARGIN:
+        return "it was made in the future: the clock has gone back, and nobody can say how old its key is"
+    try:
+        return charge_request(payment, world)
+    except ValueError as cannot:  # as where its token was sealed under a key that is gone; it may have been sent before
+        return f"it cannot be sent again ({cannot})"
+
+
+def _age(payment: Payment, world: World) -> timedelta:
+    return world.clock.now() - payment.created_at
+
+
+def _is_forgotten(payment: Payment, system: PaymentSystem, world: World) -> bool:
+    """Whether the payment system knows nothing of the key any more, so that no request under it is on its way."""
+    return _age(payment, world) > timedelta(seconds=system.capabilities.key_lifetime_s) + _KEY_MARGIN

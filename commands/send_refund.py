@@ -11,7 +11,7 @@ from commands.settle_refund import RefundNews, SettleRefund, settle_refund
 from commands.world import World
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
 from domain.payment import Payment
-from domain.payment_system import NotFound, RefundRequest, Silence
+from domain.payment_system import NotFound, RefundRequest, RefundSnapshot, Refused, Silence
 from domain.ports import OpenUnitOfWork, PaymentSystem
 from domain.refund import Refund
 
@@ -50,16 +50,42 @@ async def _news_of(
     if payment.provider_payment_id is None:
         return Silence("the payment's id at the payment system is not known")
     age, lifetime = world.clock.now() - refund.key_since, timedelta(seconds=system.capabilities.key_lifetime_s)
-    if age < lifetime - _MARGIN:
-        return await system.create_refund(_request(refund, payment, payment.provider_payment_id))
-    found = await system.find_refund(refund.id, refund.created_at - _MARGIN, world.clock.now() + _MARGIN)
+    if age >= lifetime - _MARGIN and not refund.key_lapsed:
+        refund = await _with_lapsed_key(refund, open_uow)
+    # Made in the future: the clock has gone back, and nobody can say how old the key is.
+    if not refund.key_lapsed and age > -_MARGIN:
+        answer = await system.create_refund(_request(refund, payment, payment.provider_payment_id))
+        return await _unless_it_is_there(answer, refund, system, world) if isinstance(answer, Refused) else answer
+    found = await _find(refund, system, world)
     if not isinstance(found, NotFound):
         return found
-    if age < lifetime + _MARGIN + IN_FLIGHT:
+    if not refund.key_lapsed or age < lifetime + _MARGIN + IN_FLIGHT:
         return Silence("the payment system does not list it yet")
     # It never got there, as after a long downtime: the money is still owed, and asked for under a new key.
     renewed = await _with_new_key(refund, open_uow, world)
     return await system.create_refund(_request(renewed, payment, payment.provider_payment_id))
+
+
+async def _unless_it_is_there(refused: Refused, refund: Refund, system: PaymentSystem, world: World) -> RefundNews:
+    """It may have been sent before: a 'no' to this call says nothing of an earlier one."""
+    found = await _find(refund, system, world)
+    return refused if isinstance(found, NotFound) else found
+
+
+async def _find(refund: Refund, system: PaymentSystem, world: World) -> RefundSnapshot | NotFound | Silence:
+    return await system.find_refund(refund.id, refund.created_at - _MARGIN, world.clock.now() + _MARGIN)
+
+
+async def _with_lapsed_key(seen: Refund, open_uow: OpenUnitOfWork) -> Refund:
+    """Written down before anything is done about it: no clock that goes back brings the key to life again."""
+    async with open_uow() as uow:
+        await uow.lock_person(seen.user_id)
+        refund = await uow.refunds.lock(seen.id)
+        if refund is None:
+            raise NotFoundHere("refund")
+        if refund.key_number == seen.key_number:
+            refund.key_lapsed = True
+        return refund
 
 
 async def _with_new_key(seen: Refund, open_uow: OpenUnitOfWork, world: World) -> Refund:
