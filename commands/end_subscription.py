@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from commands import facts
+from commands.instruments import method_to_charge
 from commands.own_subscription import own_subscription
 from commands.world import World
 from domain.errors import NotDue
@@ -40,6 +41,26 @@ async def end_subscription(command: EndSubscription, uow: UnitOfWork, world: Wor
 
 
 @dataclass(frozen=True, slots=True)
+class AskForMethod:
+    subscription_id: UUID
+
+
+async def ask_for_method(command: AskForMethod, uow: UnitOfWork, world: World) -> Subscription:
+    """A charge is due and there is no method that it could go to: ask the person, who has some days to pay."""
+    subscription = await own_subscription(command.subscription_id, None, uow)
+    now, due_at = world.clock.now(), subscription.next_charge_at
+    if due_at is None or due_at > now or subscription.open_payment_id is not None or subscription.refunding:
+        raise NotDue("Nothing of this subscription is due.")
+    system = await world.payment_systems.by_code(subscription.payment_system)
+    if await method_to_charge(subscription, system, uow) is not None:
+        raise NotDue("It has a payment method by now.")
+    plan = await uow.plans.by_id(subscription.plan_id)
+    subscription.lacks_method(now, world.rules)
+    _record(EventType.SUBSCRIPTION_PAST_DUE, subscription, plan, uow, world)
+    return subscription
+
+
+@dataclass(frozen=True, slots=True)
 class RemindOfCharge:
     subscription_id: UUID
 
@@ -48,10 +69,12 @@ async def remind_of_charge(command: RemindOfCharge, uow: UnitOfWork, world: Worl
     """Tell the person what will be charged and when, once for each charge."""
     subscription = await own_subscription(command.subscription_id, None, uow)
     now, charge_at = world.clock.now(), subscription.next_charge_at
-    if subscription.remind_at is None or subscription.remind_at > now or charge_at is None:
+    if subscription.remind_at is None or subscription.remind_at > now:
         raise NotDue("There is nothing to remind of.")
     subscription.remind_at = None
-    if charge_at > now:  # after a long downtime the charge itself has come: a reminder would be a lie
+    if (
+        charge_at is not None and charge_at > now
+    ):  # after a long downtime the charge itself has come: a reminder would be a lie
         plan = await uow.plans.by_id(subscription.plan_id)
         price: dict[str, object] = {"amount": plan.price.value, "currency": plan.price.currency}
         _record(EventType.SUBSCRIPTION_CHARGE_PLANNED, subscription, plan, uow, world, price)

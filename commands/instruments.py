@@ -8,8 +8,10 @@ from uuid import UUID
 from commands.world import World
 from domain.errors import CardNotSupported, NotFoundHere, PaymentSystemUnavailable
 from domain.payment import Payment, PaysWith
+from domain.payment_method import PaymentMethod
 from domain.payment_system import ChargeRequest, Instrument, Redirect, Saved, Token
 from domain.ports import PaymentSystem, UnitOfWork
+from domain.subscription import Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,20 @@ async def usable_system(code: str, uow: UnitOfWork, world: World) -> PaymentSyst
     return await world.payment_systems.by_code(code)
 
 
+async def method_to_charge(subscription: Subscription, system: PaymentSystem, uow: UnitOfWork) -> PaymentMethod | None:
+    """What a renewal may charge: the saved method, if it is still the person's and this payment system can."""
+    if subscription.payment_method_id is None or not system.capabilities.saved:
+        return None
+    method = await uow.payment_methods.find(subscription.payment_method_id)
+    return method if _is_usable(method, subscription.user_id, subscription.payment_system) else None
+
+
+def _is_usable(method: PaymentMethod | None, user_id: UUID, payment_system: str | None) -> bool:
+    if method is None or method.removed_at is not None:
+        return False
+    return method.user_id == user_id and method.payment_system == payment_system
+
+
 async def put_instrument(
     payment: Payment, choice: PaymentChoice, system: PaymentSystem, uow: UnitOfWork, world: World
 ) -> None:
@@ -43,8 +59,7 @@ async def put_instrument(
             payment.sealed_token = world.vault.seal(token.encode(), payment.user_id, payment.id)
         case SavedMethod(payment_method_id=method_id) if can.saved:
             method = await uow.payment_methods.find(method_id)
-            usable = method is not None and method.user_id == payment.user_id and method.removed_at is None
-            if method is None or not usable or method.payment_system != payment.payment_system:
+            if method is None or not _is_usable(method, payment.user_id, payment.payment_system):
                 raise NotFoundHere("payment method")
             payment.pays_with = PaysWith.SAVED
             payment.payment_method_id, payment.provider_method_id = method.id, method.provider_method_id

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from commands.begin_payment import begin_payment
-from commands.instruments import SavedMethod
+from commands.instruments import SavedMethod, method_to_charge
 from commands.own_subscription import own_subscription
 from commands.world import World
 from domain.errors import NotDue, PaymentInProgress
@@ -19,19 +19,26 @@ class RenewSubscription:
     subscription_id: UUID
 
 
+class NothingToCharge(NotDue):
+    """It is due, and its payment method is gone or cannot be charged: the person has to be asked for another."""
+
+
 async def renew_subscription(command: RenewSubscription, uow: UnitOfWork, world: World) -> Payment:
     """Write the intent to charge the saved method, at the price that holds now; `collect_payment` goes on.
 
     Each period exactly once, by whomever and however often this is called: the second finds a payment
-    open, or nothing due.
+    open, or nothing due. Raises NothingToCharge: `ask_for_method` is what goes on then.
     """
     subscription = await own_subscription(command.subscription_id, None, uow)
     if subscription.open_payment_id is not None:
         raise PaymentInProgress(subscription.open_payment_id)
-    due_at, method_id = subscription.next_charge_at, subscription.payment_method_id
-    if due_at is None or due_at > world.clock.now() or subscription.refunding or method_id is None:
+    due_at = subscription.next_charge_at
+    if due_at is None or due_at > world.clock.now() or subscription.refunding:
         raise NotDue("Nothing of this subscription is due.")
     plan = await uow.plans.by_id(subscription.plan_id)
     system = await world.payment_systems.by_code(subscription.payment_system)
-    choice = SavedMethod(method_id)
+    method = await method_to_charge(subscription, system, uow)
+    if method is None:
+        raise NothingToCharge("There is no payment method that this subscription could be charged to.")
+    choice = SavedMethod(method.id)
     return await begin_payment(subscription, plan, PaymentKind.RENEWAL, choice, system, uow, world, by_person=False)

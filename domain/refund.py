@@ -55,6 +55,7 @@ class Refund:
     key_since: datetime
     payment_system: str | None
     key_number: int = 1
+    key_lapsed: bool = False  # of the present key: once seen as lapsed it is never sent again
     reason: str | None = None
     provider_refund_id: str | None = None
     cancellation: Cancellation | None = None
@@ -79,7 +80,7 @@ class Refund:
 
     def take_new_key(self, at: datetime) -> None:
         self.key_number += 1
-        self.key_since = at
+        self.key_since, self.key_lapsed = at, False
 
     def move(self, to: RefundStatus) -> None:
         if to not in TRANSITIONS[self.status]:

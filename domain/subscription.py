@@ -152,8 +152,9 @@ class Subscription:
 
     def lacks_method(self, at: datetime, rules: Rules) -> None:
         """The period is over and there is nothing to charge: the person is asked, and then it expires."""
-        self._move(SubscriptionStatus.PAST_DUE)
-        self.first_failed_at = at
+        if self.status is not SubscriptionStatus.PAST_DUE:
+            self._move(SubscriptionStatus.PAST_DUE)
+        self.first_failed_at = self.first_failed_at or at
         self.next_charge_at = self.remind_at = None
         self.end_at = at + rules.patience_after_asking
 

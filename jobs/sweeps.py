@@ -15,9 +15,16 @@ from sqlalchemy import ColumnElement, Table, delete, func, or_, select, update
 
 from bootstrap import Service
 from commands.collect_payment import CollectPayment, collect_payment
-from commands.end_subscription import EndSubscription, RemindOfCharge, end_subscription, remind_of_charge
+from commands.end_subscription import (
+    AskForMethod,
+    EndSubscription,
+    RemindOfCharge,
+    ask_for_method,
+    end_subscription,
+    remind_of_charge,
+)
 from commands.receive_notification import FollowNotification, follow_notification
-from commands.renew_subscription import RenewSubscription, renew_subscription
+from commands.renew_subscription import NothingToCharge, RenewSubscription, renew_subscription
 from commands.send_refund import SendRefund, send_refund
 from infrastructure.postgres.tables import idempotency_keys, inbox, payments, refunds, subscriptions
 from jobs.allowance import Allowance
@@ -80,8 +87,13 @@ class Sweeps:
 
     async def _renew(self, subscription_id: UUID) -> None:
         transactions = self._service.transactions()
-        async with transactions() as uow:
-            payment = await renew_subscription(RenewSubscription(subscription_id), uow, self._service.world)
+        try:
+            async with transactions() as uow:
+                payment = await renew_subscription(RenewSubscription(subscription_id), uow, self._service.world)
+        except NothingToCharge:
+            async with transactions() as uow:
+                await ask_for_method(AskForMethod(subscription_id), uow, self._service.world)
+            return
         await collect_payment(CollectPayment(payment.id), transactions, self._service.world)
 
     async def reminders(self) -> int:

@@ -39,7 +39,7 @@ _FINGERPRINT = b"cinema-billing card fingerprint v1"
 _WRAPPING = b"cinema-billing data key wrapping v1"
 
 
-class CannotOpen(Exception):  # noqa: N818 - reads as what happened
+class CannotOpen(ValueError):  # noqa: N818 - reads as what happened
     """The blob is not what it should be: altered, of another row, or under a key that is not configured."""
 
 

@@ -153,6 +153,7 @@ def _payment_to_row(p: Payment) -> dict[str, Any]:
         "provider_payment_id": p.provider_payment_id,
         "confirmation_url": p.confirmation_url,
         **_canceled(p.cancellation),
+        "key_lapsed": p.key_lapsed,
         "source": p.source,
         "reference": p.reference,
         "created_at": p.created_at,
@@ -197,6 +198,7 @@ def _payment_from_row(row: Row) -> Payment:
         ask_again_at=row["ask_again_at"],
         ask_again_by=row["ask_again_by"],
         last_silence=row["last_silence"],
+        key_lapsed=row["key_lapsed"],
         version=row["version"],
     )
 
@@ -220,6 +222,7 @@ def _refund_to_row(r: Refund) -> dict[str, Any]:
         "created_at": r.created_at,
         "key_number": r.key_number,
         "key_since": r.key_since,
+        "key_lapsed": r.key_lapsed,
         "settled_at": r.settled_at,
         "asks": r.asks,
         "ask_again_at": r.ask_again_at,
@@ -241,6 +244,7 @@ def _refund_from_row(row: Row) -> Refund:
         created_at=row["created_at"],
         key_since=row["key_since"],
         key_number=row["key_number"],
+        key_lapsed=row["key_lapsed"],
         payment_system=row["payment_system"],
         reason=row["reason"],
         provider_refund_id=row["provider_refund_id"],
