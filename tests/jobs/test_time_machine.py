@@ -14,7 +14,7 @@ from bootstrap import Service, build
 from infrastructure.clock import HeldClock
 from infrastructure.local.valkey import EmbeddedValkey
 from infrastructure.postgres.exclusive import exclusive
-from infrastructure.postgres.tables import events
+from infrastructure.postgres.tables import events, payments
 from jobs.sweeps import Sweeps
 from jobs.time_machine import _LOCK, AlreadyAdvancingError, NotHeldError, advance
 from settings import ClockKind, Settings, load
@@ -107,3 +107,28 @@ async def test_time_that_goes_by_itself_is_not_moved(settings: Settings) -> None
             await _go(service, _DAY)
     finally:
         await service.close()
+
+
+@pytest.mark.parametrize(
+    ("claimed", "waited_for"), [(timedelta(hours=1), True), (-timedelta(hours=1), False), (None, False)]
+)
+async def test_what_the_janitor_holds_is_waited_for_and_nothing_that_only_looks_so(
+    service: Service, claimed: timedelta | None, waited_for: bool
+) -> None:
+    """Its next question a minute from now is no sign of a claim."""
+    [end] = await _ends_in(service, _DAY)
+    books = Books(service.engine)
+    person, wall = await books.person(), service.world.wall.now()
+    subscription = await books.subscription(person, await books.plan())
+    payment = await books.payment(
+        person,
+        subscription,
+        status="unknown",
+        asks=1,
+        ask_again_at=end + timedelta(seconds=60),
+        ask_again_by=wall + timedelta(hours=1),
+        claimed_until=wall + claimed if claimed is not None else None,
+    )
+    _, told = await _go(service, _DAY)
+    assert any("payments" in line for line in told) is waited_for, told
+    await books.set(payments, payment, ask_again_at=None, ask_again_by=None, claimed_until=None)
