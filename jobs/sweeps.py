@@ -38,6 +38,9 @@ _AT_ONCE = 8
 _LEASE = timedelta(seconds=60)
 _STRANGERS_A_SECOND = 20
 _KEYS_LIVE = timedelta(days=8)
+_NOTIFICATIONS_LIVE = timedelta(days=30)
+_STRANGERS_LIVE = timedelta(days=2)
+_AT_A_TIME = 20_000
 
 
 class Sweeps:
@@ -206,6 +209,18 @@ class Sweeps:
         old = idempotency_keys.c.created_at < self._service.clock.now() - _KEYS_LIVE
         async with self._service.engine.begin() as connection:
             return (await connection.execute(delete(idempotency_keys).where(old))).rowcount
+
+    async def old_notifications(self) -> int:
+        """Forget what was looked into long ago, strangers' much sooner: a payment system repeats itself for a day."""
+        table, now = inbox, func.clock_timestamp()
+        old = select(table.c.id).where(
+            table.c.status == "done",
+            table.c.received_at < now - _STRANGERS_LIVE,
+            or_(table.c.stranger, table.c.received_at < now - _NOTIFICATIONS_LIVE),
+        )
+        gone = delete(table).where(table.c.id.in_(old.limit(_AT_A_TIME)))
+        async with self._service.engine.begin() as connection:
+            return (await connection.execute(gone)).rowcount
 
     async def _ids(self, duty: Duty, due: ColumnElement[bool], order: ColumnElement[datetime]) -> Sequence[UUID]:
         """Nobody claims these: they are short, ask nobody outside, and the second who comes finds them done."""

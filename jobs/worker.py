@@ -70,6 +70,7 @@ def _cron_jobs(service: Service, sweeps: Sweeps) -> list[CronJob]:
         job("strangers", sweeps.strangers, _EVERY_SECOND),
         job("mails", sweeps.mails, _EVERY_SECOND),
         job("old_keys", sweeps.old_keys, {0}, minute={17}),
+        job("old_notifications", sweeps.old_notifications, {0, 20, 40}, minute={27, 57}),
         job("reconciliation", reconciliation, {0}, _NIGHT_S, hour={1}, minute={10}),  # 04:10 in Moscow
     ]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -109,6 +110,26 @@ async def test_a_notification_that_says_something_else_is_looked_into(cinema: Ci
 
     assert [(status, outcome) for status, outcome, _ in await outcome_of(cinema, paid)] == [("done", "settled")]
     assert (await vera.subscription())["status"] == "active"
+
+
+async def test_what_strangers_were_told_of_is_forgotten_after_two_days_and_the_rest_after_a_month(
+    cinema: Cinema,
+) -> None:
+    gleb = await cinema.person()
+    paid = (await gleb.subscribes("premium", "499.00")).json()["payment"]["provider_payment_id"]
+    forged = str(uuid4())
+    for object_id in (paid, forged):
+        await cinema.api.post("/webhooks/yookassa", json=told(object_id))
+    await cinema.works()
+
+    left = []
+    for age in (timedelta(days=1), timedelta(days=3), timedelta(days=31)):
+        async with cinema.service.engine.begin() as connection:
+            await connection.execute(update(inbox).values(received_at=func.clock_timestamp() - age))
+        await cinema.sweeps.old_notifications()
+        left.append([len(await outcome_of(cinema, object_id)) for object_id in (paid, forged)])
+
+    assert left == [[1, 1], [1, 0], [0, 0]]
 
 
 # --- the intake ----------------------------------------------------------------------------------
