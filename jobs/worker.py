@@ -27,6 +27,7 @@ from bootstrap import Service, build, needed
 from infrastructure.observability.logs import configure_logs
 from infrastructure.postgres.listening import listen
 from jobs.reconcile import reconcile_nightly
+from jobs.stranded import find_stranded
 from jobs.sweeps import Sweeps
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,9 @@ def _cron_jobs(service: Service, sweeps: Sweeps) -> list[CronJob]:
 
     async def reconciliation() -> int:
         return await reconcile_nightly(service)
+
+    async def stranded() -> int:
+        return await find_stranded(service)
 
     def job(
         name: str, sweep: Callable[[], Awaitable[int]], seconds: set[int], timeout_s: float = _JOB_TIMEOUT_S, **at: Any
@@ -70,6 +74,7 @@ def _cron_jobs(service: Service, sweeps: Sweeps) -> list[CronJob]:
         job("strangers", sweeps.strangers, _EVERY_SECOND),
         job("mails", sweeps.mails, _EVERY_SECOND),
         job("old_keys", sweeps.old_keys, {0}, minute={17}),
+        job("stranded", stranded, {0}, minute={37}),
         job("old_notifications", sweeps.old_notifications, {0, 20, 40}, minute={27, 57}),
         job("reconciliation", reconciliation, {0}, _NIGHT_S, hour={1}, minute={10}),  # 04:10 in Moscow
     ]
