@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import signal
 import sys
 import time
 from collections import Counter
@@ -27,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tests.reliability.audit import Findings, audit, comes_to_rest, let_leases_lapse, rows
 from tests.reliability.caller import Caller, Record
 from tests.reliability.people import Crowd, sell_plans
-from tests.reliability.real_stack import RealStack, real_stack
+from tests.reliability.real_stack import RealStack, end_in_order, real_stack
 
 PARTS = ("postgres", "valkey", "yookassa", "api", "worker", "projector", "mailbox", "auth")
 _CALM_S = (0.2, 4.0)
@@ -156,12 +155,10 @@ def _table(found: Iterable[tuple[str, int]]) -> list[str]:
 
 
 async def _run(options: argparse.Namespace, screen: Console) -> int:
-    task = asyncio.current_task()
-    assert task is not None
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    end_in_order()
     chance = random.Random(options.seed)
-    parts = [chance.choice(PARTS) for _ in range(options.kills)]
+    all_parts = (*PARTS, "elasticsearch") if options.elasticsearch else PARTS
+    parts = [chance.choice(all_parts) for _ in range(options.kills)]
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=screen
     )

@@ -149,10 +149,11 @@ class Crowd:
             "renew", "/internal/v1/renewals", body, self._service, user_id=person.id, at_once=at_once
         )
 
-    async def _renewed_or_poor(self, person: Person, subscription_id: str, _: str, chance: random.Random) -> None:
+    async def _renewed_or_poor(
+        self, person: Person, subscription_id: str, payment_id: str, chance: random.Random
+    ) -> None:
         """The card has no money at first; the person pays with another one."""
-        listed = await self._caller.reads("/v1/payments?limit=1", person.token)
-        method_id = await self._method(listed["items"][0]["id"])
+        method_id = await self._method(payment_id)
         if method_id is not None:
             await self._of_simulator(lambda control: control.behave(method_id, "insufficient_funds", times=1))
         await self._renewed(person, subscription_id, "", chance)

@@ -43,7 +43,6 @@ class RealStack:
             "BILLING_PORT": str(free_port()),
             "BILLING_ADMIN_PORT": str(free_port()),
             "BILLING_CLOCK": "system",
-            "BILLING_LOG_LEVEL": "WARNING",
             **({} if elasticsearch else {"BILLING_ELASTICSEARCH_URL": "none"}),
             **{f"BILLING_{name.upper()}": value for name, value in settings.items()},
         }
@@ -110,6 +109,14 @@ class RealStack:
         """A token of the local auth service, for a day."""
         private_key = (self.home / "auth" / "private.pem").read_text("ascii")
         return issue_token(private_key, sub=subject, ttl_s=86_400, **claims)
+
+
+def end_in_order() -> None:
+    """Let SIGINT and SIGTERM cancel the current task, so that what it has started is ended."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 @asynccontextmanager
