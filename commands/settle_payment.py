@@ -95,8 +95,12 @@ class _Settlement:
         if payment.becomes_unknown(news.why):
             self._record(EventType.PAYMENT_UNKNOWN, {"payment_id": str(payment.id)})
         self._ask_again(after_silence(payment.id, payment.asks, news.retry_after_s))
-        if self.now - payment.created_at >= UNRESOLVED_CASE_AFTER:
-            await self._case("payment_unresolved", "The payment system has not said how this payment ended.")
+        await self._case_in_time("The payment system has not said how this payment ended.")
+
+    async def _case_in_time(self, detail: str) -> None:
+        """What has not ended for days is shown to a person, be it silence or work that never ends; asking goes on."""
+        if self.now - self.payment.created_at >= UNRESOLVED_CASE_AFTER:
+            await self._case("payment_unresolved", detail)
 
     async def _snapshot(self, snapshot: PaymentSnapshot) -> None:
         payment = self.payment
@@ -113,6 +117,7 @@ class _Settlement:
                 if payment.waits(snapshot.confirmation_url):
                     self._record(EventType.PAYMENT_PENDING, {"payment_id": str(payment.id)})
                 self._ask_again(while_waiting(payment.id, payment.asks))
+                await self._case_in_time("The payment system says that it is still at work on this payment.")
             case ProviderStatus.CANCELED:
                 await self._canceled(snapshot.cancellation or Cancellation("unknown", "unknown"))
             case ProviderStatus.SUCCEEDED:

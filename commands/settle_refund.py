@@ -75,8 +75,12 @@ class _Settlement:
         if refund.becomes_unknown(news.why):
             self._record(EventType.REFUND_UNKNOWN, {"refund_id": str(refund.id)})
         self._ask_again(after_silence(refund.id, refund.asks, news.retry_after_s))
-        if self.now - refund.created_at >= UNRESOLVED_CASE_AFTER:
-            await self._case("refund_unresolved", "The payment system has not said how this refund ended.")
+        await self._case_in_time("The payment system has not said how this refund ended.")
+
+    async def _case_in_time(self, detail: str) -> None:
+        """What has not ended for days is shown to a person, be it silence or work that never ends; asking goes on."""
+        if self.now - self.refund.created_at >= UNRESOLVED_CASE_AFTER:
+            await self._case("refund_unresolved", detail)
 
     async def _snapshot(self, snapshot: RefundSnapshot) -> None:
         refund = self.refund
@@ -95,6 +99,7 @@ class _Settlement:
                 if refund.waits():
                     self._record(EventType.REFUND_PENDING, {"refund_id": str(refund.id)})
                 self._ask_again(while_waiting(refund.id, refund.asks))
+                await self._case_in_time("The payment system says that it is still at work on this refund.")
             case ProviderStatus.CANCELED:
                 await self._canceled(snapshot.cancellation or Cancellation("unknown", "unknown"))
             case ProviderStatus.SUCCEEDED:

@@ -206,3 +206,35 @@ async def test_a_reminder_of_no_charge_is_dropped(cinema: Cinema) -> None:
 
     assert await cinema.sweeps.reminders() == 1
     assert await cinema.sweeps.reminders() == 0
+
+
+async def test_what_the_payment_system_never_ends_is_shown_to_a_person(cinema: Cinema) -> None:
+    """It is no silence, and yet nothing goes on: the subscription is neither charged nor returned."""
+    zhanna, igor = await _subscribed(cinema), await _subscribed(cinema)
+    await cinema.yookassa.fault("create_refund", "refund_pending")
+    await igor.posts(f"/v1/subscriptions/{(await igor.subscription())['id']}/refunds", {})
+    await cinema.works()
+    await cinema.yookassa.fault("create_payment", "payment_pending", times=1)
+    await _to_the_end_of_the_period(cinema, zhanna)
+    await cinema.sweeps.renewals()
+
+    async def seen(person: Person) -> list[str]:
+        query = select(cases.c.kind).where(cases.c.user_id == person.id, cases.c.resolved_at.is_(None))
+        async with cinema.service.engine.connect() as connection:
+            return list((await connection.execute(query)).scalars())
+
+    cinema.clock.move(timedelta(days=2))
+    await cinema.works()
+    assert await seen(zhanna) == []
+    cinema.clock.move(timedelta(days=1))
+    await cinema.works()
+    assert [await seen(zhanna), await seen(igor)] == [["payment_unresolved"], ["refund_unresolved"]]
+
+    ledger = await cinema.yookassa.ledger()
+    [charge] = [one["id"] for one in ledger.payments if one["status"] == "pending"]
+    [refund] = [one["id"] for one in ledger.refunds if one["status"] == "pending"]
+    await cinema.yookassa.settle_payment(charge)
+    await cinema.yookassa.settle_refund(refund)
+    await cinema.time_passes(hours=1)
+    assert [await seen(zhanna), await seen(igor)] == [[], []]
+    assert await zhanna.charged() == ["499.00"] * 2
