@@ -75,7 +75,7 @@ class MailRoom:
         read at all, once the mails under way have ended.
         """
         places = iter(range(limit))
-        lanes = [self._lane(places) for _ in range(min(_AT_ONCE, limit))]
+        lanes = [self._lane(places) for _ in range(await self._due(min(_AT_ONCE, limit)))]
         sent = 0
         trouble: BaseException | None = None
         for came in await asyncio.gather(*lanes, return_exceptions=True):
@@ -86,6 +86,12 @@ class MailRoom:
         if trouble is not None:
             raise trouble
         return sent
+
+    async def _due(self, most: int) -> int:
+        """How many are due, at most so many: no more lanes than mails, and mostly none."""
+        due = select(mails.c.id).where(mails.c.status == "owed", mails.c.retry_by <= func.clock_timestamp()).limit(most)
+        async with self._engine.connect() as connection:
+            return (await connection.execute(select(func.count()).select_from(due.subquery()))).scalar_one()
 
     async def _lane(self, places: Iterator[int]) -> int:
         sent = 0
