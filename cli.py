@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import sys
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -225,6 +227,26 @@ def demo() -> None:
             play(stack, given, _screen)
         except DemoFailed as error:
             fail(f"not as it should be: {error}")
+
+
+@app.command()
+def simulate(
+    months: Annotated[int, typer.Option(min=1, help="How many subscription-months to live through.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="All chance comes out of it; the same one prints the same.")] = 1,
+    world: Annotated[
+        int | None, typer.Option(min=0, help="Play this one world again and, if it fails, make its history short.")
+    ] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="Keeps the worlds that were played; a run that was stopped goes on from there.")
+    ] = None,
+) -> None:
+    """Live through years of subscriptions with faults and crashes by chance, and audit every kopeck."""
+    from infrastructure.local.checkout import CHECKOUT  # noqa: PLC0415 - only this command needs what follows
+
+    sys.path.insert(0, str(CHECKOUT))  # the tests are part of the checkout, and of no installed package
+    from tests.simulation.command import run_simulation  # noqa: PLC0415
+
+    raise typer.Exit(run_simulation(months, seed, world, journal, _screen))
 
 
 def _on_the_stack(do: Callable[[Service], Awaitable[_T]]) -> _T:

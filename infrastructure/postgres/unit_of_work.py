@@ -70,7 +70,7 @@ class PostgresUnitOfWork:
 
     async def lock_person(self, user_id: UUID) -> None:
         row = upsert(tables.users).values(id=user_id)
-        await self.connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"id": row.excluded.id}))
+        await self.connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"id": tables.users.c.id}))
 
     async def remember_person(self, person: Person) -> None:
         known = {"email": person.email, "name": person.name, "locale": person.locale, "zone": person.zone}

@@ -1,0 +1,119 @@
+"""The simulation on code that was broken on purpose: each of `mutants/*.patch` has to be found, or the net has a hole.
+
+    python -m tests.simulation.mutants [NAME …]     all of them, or those whose names begin so
+
+A patch's first lines say what it breaks, in what words of the auditor that has to show, and which world shows it. The
+patched code runs in a copy of the checkout; nothing here is touched.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+CHECKOUT = Path(__file__).parents[2]
+FOLDER = Path(__file__).with_name("mutants")
+_KEPT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "node_modules", "build")
+_HEAD = re.compile(
+    r"breaks: (?P<breaks>.+)\nshows as: (?P<shows>.+)\nfound by: seed (?P<seed>\d+), world (?P<world>\d+)\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`shows`: a word that one of the findings must have. `seed`, `world`: where it is known to be found."""
+
+    name: str
+    patch: Path
+    breaks: str
+    shows: str
+    seed: int
+    world: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the simulation said of a mutant: its first finding, or None where it saw nothing."""
+
+    mutant: Mutant
+    finding: str | None
+    seen_at: str
+
+    @property
+    def as_it_should(self) -> bool:
+        return self.finding is not None and re.search(self.mutant.shows, self.finding) is not None
+
+
+def mutants() -> list[Mutant]:
+    """All patches, by name; a head that cannot be read is a mistake in the patch."""
+    found = []
+    for patch in sorted(FOLDER.glob("*.patch")):
+        head = _HEAD.match(patch.read_text("utf-8"))
+        assert head is not None, f"{patch.name} does not begin with what it breaks, how it shows and where it is found"
+        found.append(Mutant(patch.stem, patch, head["breaks"], head["shows"], int(head["seed"]), int(head["world"])))
+    return found
+
+
+@contextmanager
+def patched(mutant: Mutant) -> Iterator[Path]:
+    """A copy of the checkout with the patch in it."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        copy = Path(folder) / "checkout"
+        shutil.copytree(CHECKOUT, copy, ignore=_KEPT_OUT)
+        subprocess.run(  # noqa: S603 -- our own patch
+            ["git", "apply", "--whitespace=nowarn", str(mutant.patch)],  # noqa: S607 -- git of whoever works here
+            cwd=copy,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        yield copy
+
+
+def look_for(mutant: Mutant) -> Found:
+    """Play the world that is known to show it, on the patched code, in a process of its own."""
+    with patched(mutant) as copy:
+        played = subprocess.run(  # noqa: S603 -- our own interpreter and module
+            [sys.executable, "-m", "tests.simulation.play_one", str(mutant.seed), str(mutant.world)],
+            cwd=copy,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+    seen_at, _, findings = played.stdout.partition("\n")
+    lines = findings.splitlines()
+    fitting = [line for line in lines if re.search(mutant.shows, line)]
+    return Found(mutant, next(iter(fitting or lines), None), seen_at)
+
+
+def main(names: list[str]) -> int:
+    screen = Console(soft_wrap=True)
+    chosen = [one for one in mutants() if not names or one.name.startswith(tuple(names))]
+    table = Table(title="code broken on purpose, and how the simulation saw it")
+    for column in ("mutant", "what is broken", "seed/world", "found"):
+        table.add_column(column)
+    missed = 0
+    with Console(stderr=True).status("") as status:
+        for mutant in chosen:
+            status.update(f"{mutant.name}: {mutant.breaks}")
+            found = look_for(mutant)
+            missed += not found.as_it_should
+            told = found.finding or "NOT FOUND"
+            table.add_row(mutant.name, mutant.breaks, f"{mutant.seed}/{mutant.world}", told[:160])
+    screen.print(table)
+    return 1 if missed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,21 @@
+"""One small world, told in plain lines: the instant it came to, then its findings. For code that is not trusted."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.simulation.run import play_one
+from tests.simulation.servers import Servers, servers_for
+from tests.simulation.world import WorldSize
+
+SMALL = WorldSize(people=60, days=150, quiet_every_days=30)
+
+
+def main(seed: str, world: str) -> None:
+    with servers_for(1) as [(database_url, redis_url)]:
+        outcome = play_one(Servers(database_url, redis_url), f"{seed}/{world}", SMALL)
+    sys.stdout.write("\n".join([outcome.seen_at, *outcome.findings]) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
