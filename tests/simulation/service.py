@@ -81,6 +81,20 @@ class SimulatedService(Service):
         return self.mailbox
 
 
+class CommittedBooks:
+    """Implements shop.Books on a connection of the auditor's own."""
+
+    def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        self._connection = connection
+
+    async def is_written(self, table: str, object_id: UUID) -> bool:
+        return bool(await self._connection.fetchval(f"SELECT 1 FROM {table} WHERE id = $1", object_id))  # noqa: S608 -- our own names
+
+    async def is_removed(self, provider_method_id: str) -> bool:
+        query = "SELECT 1 FROM payment_methods WHERE provider_method_id = $1 AND removed_at IS NOT NULL"
+        return bool(await self._connection.fetchval(query, provider_method_id))
+
+
 class Ids:
     """Identifiers in the order of their making, the same in each run."""
 
@@ -137,10 +151,7 @@ async def open_stage(
         await books.execute("INSERT INTO simulated_wall VALUES ($1)", start)
     clock, turns = Hands(start), Turns(chance)
 
-    async def is_written(table: str, object_id: UUID) -> bool:
-        return bool(await books.fetchval(f"SELECT 1 FROM {table} WHERE id = $1", object_id))  # noqa: S608 -- our own names
-
-    shop = SimulatedShop(chance, turns, clock, is_written)
+    shop = SimulatedShop(chance, turns, clock, CommittedBooks(books))
     async with outside():
         service = await _service(_settings(database_url, redis_url, public_key), clock, shop, turns)
         await service.redis.client.flushdb()

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from domain.money import Money
@@ -26,6 +26,7 @@ from domain.payment_system import (
     RefundRequest,
     RefundSnapshot,
     Refused,
+    Saved,
     Silence,
 )
 from domain.ports import PaymentSystem
@@ -59,6 +60,13 @@ class Delivery:
     body: bytes = field(compare=False)
 
 
+class Books(Protocol):
+    """What the service has committed, asked for past everything that it could know itself."""
+
+    async def is_written(self, table: str, object_id: UUID) -> bool: ...
+    async def is_removed(self, provider_method_id: str) -> bool: ...
+
+
 _FAULTS = ("no answer, not done", "no answer, done", "stays pending", "asked for patience", "refused")
 _LOOKS = ("no answer, not done", "asked for patience")
 _REFUND_REFUSALS = (None, None, "insufficient_funds", "general_decline")
@@ -69,7 +77,7 @@ class SimulatedShop(PaymentSystem):
 
     capabilities = replace(Imitation.capabilities, reconciled=True)
 
-    def __init__(self, chance: Chance, turns: Turns, clock: Hands, is_written: Callable[[str, UUID], Awaitable[bool]]):
+    def __init__(self, chance: Chance, turns: Turns, clock: Hands, books: Books) -> None:
         self.imitation = Imitation(clock, page_url="https://pay.example")
         self.mishaps = True
         self.outage_until: datetime | None = None
@@ -79,7 +87,7 @@ class SimulatedShop(PaymentSystem):
         self.to_finish: list[tuple[datetime, str]] = []
         self.broken: list[str] = []
         self._chance, self._turns, self._clock = chance, turns, clock
-        self._is_written = is_written
+        self._books = books
         self._calls: Counter[str] = Counter()
         self._told: dict[str, str] = {}
         self._pages: dict[str, datetime] = {}
@@ -87,8 +95,11 @@ class SimulatedShop(PaymentSystem):
     # --- the port --------------------------------------------------------------------------------
     async def create_payment(self, request: ChargeRequest) -> PaymentSnapshot | Refused | Silence:
         async def act() -> PaymentSnapshot | Refused | Silence:
-            if not await self._is_written("payments", request.payment_id):
+            if not await self._books.is_written("payments", request.payment_id):
                 self.broken.append(f"payment {request.payment_id} was asked for before it was written (invariant 1)")
+            saved = request.instrument
+            if isinstance(saved, Saved) and await self._books.is_removed(saved.provider_method_id):
+                self.broken.append(f"payment {request.payment_id} charges a removed method (invariant 13)")
             return await self.imitation.create_payment(request)
 
         return await self._call("create_payment", str(request.payment_id), _FAULTS, act)
@@ -120,7 +131,7 @@ class SimulatedShop(PaymentSystem):
 
     async def create_refund(self, request: RefundRequest) -> RefundSnapshot | Refused | Silence:
         async def act() -> RefundSnapshot | Refused | Silence:
-            if not await self._is_written("refunds", request.refund_id):
+            if not await self._books.is_written("refunds", request.refund_id):
                 self.broken.append(f"refund {request.refund_id} was asked for before it was written (invariant 1)")
             return await self.imitation.create_refund(request)
 
@@ -283,9 +294,10 @@ class SimulatedShop(PaymentSystem):
         if left_open and answer.status is ProviderStatus.PENDING:
             hours = self._chance.between(f"how long {provider_id}", 0.01, 40)
             self.to_finish.append((self._clock.now() + timedelta(hours=hours), provider_id))
-        if answer.status is ProviderStatus.PENDING or (
-            isinstance(answer, RefundSnapshot) and answer.status is ProviderStatus.CANCELED
-        ):
+        if answer.status is ProviderStatus.PENDING:
+            self._forge(provider_id)
+            return
+        if isinstance(answer, RefundSnapshot) and answer.status is ProviderStatus.CANCELED:
             return  # there is no such event
         self._send(self.imitation.notification_of(provider_id), f"{provider_id} {answer.status}")
 
@@ -302,6 +314,14 @@ class SimulatedShop(PaymentSystem):
             self.deliveries.append(
                 Delivery(again, len(self._told), json.dumps(json.loads(body) | {"again": 1}).encode())
             )
-        if self.mishaps and self._chance.happens(f"notification forged: {about}", 0.1):
-            forged = {"type": "notification", "event": "payment.succeeded", "object": {"id": f"forged-{about[:36]}"}}
-            self.deliveries.append(Delivery(now, len(self._told), json.dumps(forged).encode()))
+        if self.mishaps and self._chance.happens(f"notification of nothing: {about}", 0.05):
+            self._deliver_forged(f"forged-{about[:36]}")
+
+    def _forge(self, provider_id: str) -> None:
+        """Somebody who knows a payment's id says that it was paid."""
+        if self.mishaps and self._chance.happens(f"notification forged: {provider_id}", 0.2):
+            self._deliver_forged(provider_id)
+
+    def _deliver_forged(self, provider_id: str) -> None:
+        forged = {"type": "notification", "event": "payment.succeeded", "object": {"id": provider_id, "paid": True}}
+        self.deliveries.append(Delivery(self._clock.now(), len(self._told), json.dumps(forged).encode()))
