@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 _BATCH = 100
 _AT_ONCE = 8
 _LEASE = timedelta(seconds=60)
-_STRANGERS_A_SECOND = 20
+_STRANGERS_A_SECOND = 10
 _KEYS_LIVE = timedelta(days=8)
 _NOTIFICATIONS_LIVE = timedelta(days=30)
 _STRANGERS_LIVE = timedelta(days=2)

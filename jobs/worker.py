@@ -36,6 +36,8 @@ _EVERY_SECOND = set(range(60))
 _JOB_TIMEOUT_S = 300
 _NIGHT_S = 6 * 3600
 """What reconciliation has not done in that time it goes on with in the next night."""
+_BREATH_S = 0.05
+"""However often it rings: a storm of notifications must not keep the worker looking for what is not there."""
 _WOKEN_BY_INSERTS = ("inbox", "mails")
 
 
@@ -125,6 +127,7 @@ async def _whenever(rung: asyncio.Event, sweep: Callable[[], Awaitable[int]]) ->
         try:
             while await sweep():
                 pass
+            await asyncio.sleep(_BREATH_S)
         except Exception as error:  # noqa: BLE001 -- the cron comes by every second
             log.warning("sweep_interrupted", error=f"{type(error).__name__}: {error}"[:200])
 

@@ -17,6 +17,8 @@ from domain.ports import IntakeFull, NewId, ReceivedNotification
 from infrastructure.postgres.outage import is_outage
 
 _TOGETHER = 200
+_GATHER_S = 0.02
+"""Between two batches. One that comes alone is written at once; nobody waits for more than this."""
 _MOST_WAITING = 2000
 
 # Sorted, so that two processes which write the same contents at once meet on the first of them and cannot deadlock.
@@ -68,6 +70,7 @@ class PostgresIntake:
             finally:  # a caller that was cut off waits no longer, and nobody else is left waiting
                 for one in batch:
                     one.stored.cancel()
+            await asyncio.sleep(_GATHER_S)
 
     async def _write_some(self, batch: Sequence[_Waiting]) -> None:
         try:

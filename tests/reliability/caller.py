@@ -52,7 +52,9 @@ class Caller:
     def __init__(self, stack: RealStack, record: Record) -> None:
         self._stack = stack
         self.record = record
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
+        # Connections are given up before the server does: one that it closes just then would look like a lost answer.
+        connections = aiohttp.TCPConnector(limit=0, keepalive_timeout=2)
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30), connector=connections)
 
     async def close(self) -> None:
         await self._http.close()
@@ -111,6 +113,12 @@ class Caller:
                 raise AssertionError(f"{path} was answered with {answer[0]}: {answer[1][:300]!r}")
             self.record.retries["read"] += 1
             await asyncio.sleep(_PAUSE_S)
+
+    async def card_token(self, number: str) -> str:
+        """A one-time token of a card, from the payment system's widget."""
+        card = {"number": number, "exp_month": 12, "exp_year": 2099, "csc": "123"}
+        async with self._http.post(f"{self._stack.addresses['yookassa']}/_simulator/tokens", json=card) as answer:
+            return str((await answer.json())["payment_token"])
 
     async def _once(
         self, method: str, path: str, headers: dict[str, str], body: Any

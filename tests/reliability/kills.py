@@ -44,6 +44,7 @@ class Outcome:
     """Of each kill: seconds from it until the stack was ready again."""
     took_s: float = 0.0
     rest_s: float = 0.0
+    waited_a_day: int = 0
     people: int = 0
     record: Record = field(default_factory=Record)
     books: dict[str, int] = field(default_factory=dict)
@@ -86,7 +87,7 @@ async def campaign(
             quiet_at = time.monotonic()
             async with _hurried(stack) if hurry else nullcontext():
                 await crowd.leaves(patience_s=120)
-                await comes_to_rest(stack, rest_s, tell)
+                outcome.waited_a_day = await comes_to_rest(stack, rest_s, tell)
             outcome.rest_s = time.monotonic() - quiet_at
             outcome.findings = await audit(stack, caller, crowd.people)
             outcome.people = len(crowd.people)
@@ -136,6 +137,7 @@ def report(outcome: Outcome) -> str:
         *_table(outcome.kills.items()),
         f"back after a kill: half within {back[len(back) // 2]:.1f} s, the slowest {back[-1]:.1f} s",
         f"at rest {outcome.rest_s:.1f} s after the last of them",
+        f"charges of which only the lapse of their key told that they never came: {outcome.waited_a_day}",
         f"people: {outcome.people}",
         "requests by outcome:",
         *_table((f"{operation}: {answer}", count) for (operation, answer), count in record.outcomes.items()),
