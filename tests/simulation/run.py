@@ -70,7 +70,7 @@ def simulate(
     """
     totals, size = Totals(seed), size or WorldSize()
     known = _read(journal, seed, size)
-    with _progress(months, screen) as show, _players(processes or os.cpu_count() or 1) as players:
+    with _progress(months, screen) as show, _players(processes or _as_many_as_pay()) as players:
         waiting: dict[Future[Outcome], int] = {}
         following = 0
         while totals.months < months and not totals.failed:
@@ -89,6 +89,11 @@ def simulate(
                 known[number] = future.result()
                 _write(journal, seed, size, number, known[number])
     return totals
+
+
+def _as_many_as_pay() -> int:
+    """One more than there are cores: each waits for Postgres now and then."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
 
 
 def replay(
