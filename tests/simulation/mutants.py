@@ -70,14 +70,23 @@ def patched(mutant: Mutant) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         copy = Path(folder) / "checkout"
         shutil.copytree(CHECKOUT, copy, ignore=_KEPT_OUT)
-        subprocess.run(  # noqa: S603 -- our own patch
-            ["git", "apply", "--whitespace=nowarn", str(mutant.patch)],  # noqa: S607 -- git of whoever works here
-            cwd=copy,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
+        _git_apply(mutant, copy).check_returncode()
         yield copy
+
+
+def why_it_does_not_fit(mutant: Mutant) -> str:
+    """What git says where the patch cannot be applied to this checkout; empty where it can."""
+    return _git_apply(mutant, CHECKOUT, "--check").stderr
+
+
+def _git_apply(mutant: Mutant, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 -- our own patch
+        ["git", "apply", *options, "--whitespace=nowarn", str(mutant.patch)],  # noqa: S607 -- git of whoever works here
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
 
 
 def look_for(mutant: Mutant) -> Found:
