@@ -242,8 +242,14 @@ def _judge(outcome: Outcome, foreign: Sequence[str], payments: Sequence[dict[str
 
 
 def _cpu(parts: Mapping[str, int]) -> Counter[str]:
-    """Seconds of processor time so far, of each part with what it started."""
+    """Seconds of processor time so far, of each part with what it started; and for how long anybody had to wait.
+
+    The latter tells how busy the machine is with others: figures taken on a crowded one say little.
+    """
     used = Counter[str]()
+    with suppress(OSError, IndexError):
+        waited_us = int(Path("/proc/pressure/cpu").read_text().splitlines()[0].rpartition("total=")[2])
+        used["(somebody waited for a processor)"] = waited_us / 1e6  # type: ignore[assignment]
     for name, pid in {**parts, "clients": os.getpid()}.items():
         for one in {pid} | (descendants(pid) if name != "clients" else set()):
             with suppress(OSError):
