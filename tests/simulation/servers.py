@@ -22,6 +22,14 @@ from infrastructure.local.throwaway import throwaway_postgres, throwaway_valkey
 from infrastructure.local.valkey import EmbeddedValkey
 
 _ROOT = Path(__file__).parents[2]
+_WALL = """
+CREATE TABLE simulated_wall (now timestamptz NOT NULL);
+INSERT INTO simulated_wall VALUES (now());
+CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz
+    LANGUAGE sql STABLE AS 'SELECT now FROM public.simulated_wall';
+"""
+"""The database's own clock, which leases, retries and defaults go by, follows the world's: in a search path that names
+`public` before `pg_catalog` it is the one that statements and the schema find."""
 _TOKENS_LIVE_S = 3 * 86400
 
 
@@ -62,14 +70,19 @@ def servers_for(count: int) -> Iterator[list[tuple[str, str]]]:
 def _migrate(postgres: EmbeddedPostgres) -> None:
     config = Config(_ROOT / "alembic.ini")
     config.set_main_option("script_location", str(_ROOT / "alembic"))
-    config.set_main_option("sqlalchemy.url", postgres.create_database("migrated"))
+    url = _first_in_its_path(postgres, "migrated", postgres.create_database("migrated"))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(_WALL)
+    config.set_main_option("sqlalchemy.url", url)
     command.upgrade(config, "head")
 
 
 def _database(postgres: EmbeddedPostgres, name: str) -> str:
-    url = postgres.create_database(name, template="migrated")
+    return _first_in_its_path(postgres, name, postgres.create_database(name, template="migrated"))
+
+
+def _first_in_its_path(postgres: EmbeddedPostgres, name: str, url: str) -> str:
     with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
-        # What lets a function of the world's own stand before the database's clock: see service.py.
         connection.execute(f"ALTER DATABASE {name} SET search_path = public, pg_catalog")
         connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
     return url

@@ -28,15 +28,6 @@ from tests.simulation.loop import simulated_loop
 from tests.simulation.shop import Hands, SimulatedShop
 from tests.simulation.turns import Turns, WatchedEngine
 
-_WALL = """
-CREATE TABLE IF NOT EXISTS simulated_wall (now timestamptz NOT NULL);
-TRUNCATE simulated_wall;
-CREATE OR REPLACE FUNCTION public.clock_timestamp() RETURNS timestamptz
-    LANGUAGE sql STABLE AS 'SELECT now FROM public.simulated_wall';
-"""
-"""The database's own clock, which leases and retries go by, follows the world's: a search path that names `public`
-before `pg_catalog` makes it the one that the service's statements find."""
-
 
 class SimulatedMail(SmtpSender):
     """A mailbox that sometimes refuses, and sometimes takes a mail without being able to say so."""
@@ -147,8 +138,7 @@ async def open_stage(
     async with outside():
         books = await asyncpg.connect(database_url)
         await _empty(books)
-        await books.execute(_WALL)
-        await books.execute("INSERT INTO simulated_wall VALUES ($1)", start)
+        await books.execute("UPDATE simulated_wall SET now = $1", start)
     clock, turns = Hands(start), Turns(chance)
 
     shop = SimulatedShop(chance, turns, clock, CommittedBooks(books))
