@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from commands.instruments import charge_request
+from commands.patience import ASTRAY, IN_FLIGHT, have_one_time, is_from_the_future
 from commands.settle_payment import News, SettlePayment, settle_payment
 from commands.world import World
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
@@ -29,9 +30,10 @@ async def collect_payment(command: CollectPayment, open_uow: OpenUnitOfWork, wor
     async with open_uow() as uow:
         payment = await uow.payments.find(command.payment_id)
         charged = payment is not None and await _may_charge(payment, uow)
+        written_ago = await uow.payments.written_ago(command.payment_id)
     if payment is None or payment.payment_system is None:
         raise NotFoundHere("payment")
-    return await collect(payment, open_uow, world, may_charge=charged, first_call=False)
+    return await collect(payment, open_uow, world, may_charge=charged, first_call=False, written_ago=written_ago)
 
 
 async def _may_charge(payment: Payment, uow: UnitOfWork) -> bool:
@@ -53,16 +55,30 @@ async def _may_charge(payment: Payment, uow: UnitOfWork) -> bool:
 
 
 async def collect(
-    payment: Payment, open_uow: OpenUnitOfWork, world: World, *, may_charge: bool = True, first_call: bool = True
+    payment: Payment,
+    open_uow: OpenUnitOfWork,
+    world: World,
+    *,
+    may_charge: bool = True,
+    first_call: bool = True,
+    written_ago: timedelta = timedelta(0),
 ) -> Payment:
-    """As `collect_payment`, for a payment just committed; without `may_charge` it is only looked for."""
+    """As `collect_payment`, for a payment just committed; without `may_charge` it is only looked for.
+
+    `written_ago`: by the database's clock. Ours may have been wrong when it was made, and may be wrong now.
+    """
     if not payment.is_open or payment.payment_system is None:
         return await settle_payment(SettlePayment(payment.id, Silence("nothing to ask")), open_uow, world)
     news: News
     try:
         system = await world.payment_systems.by_code(payment.payment_system)
-        payment = await _noting_a_lapse(payment, system, open_uow, world)
-        news = await _news_of(payment, system, world, may_charge=may_charge)
+        had_lapsed = payment.key_lapsed
+        age = max(world.clock.now() - payment.created_at, written_ago)
+        payment = await _noting_a_lapse(payment, age, system, open_uow, world)
+        news = await _news_of(payment, age, system, world, may_charge=may_charge)
+        if isinstance(news, NotFound) and not had_lapsed:
+            # Its key has lapsed all at once, as where a clock was put right: it may have been sent a moment ago.
+            news = Silence("it is not listed; asked once more", retry_after_s=2 * IN_FLIGHT.total_seconds())
         if isinstance(news, Refused) and not first_call:
             news = await _unless_it_is_there(news, payment, system, world)
     except (PaymentSystemUnavailable, ValueError) as cannot_ask:  # ours to mend; a case is opened in time
@@ -70,7 +86,7 @@ async def collect(
     return await settle_payment(SettlePayment(payment.id, news), open_uow, world)
 
 
-async def _news_of(payment: Payment, system: PaymentSystem, world: World, *, may_charge: bool) -> News:
+async def _news_of(payment: Payment, age: timedelta, system: PaymentSystem, world: World, *, may_charge: bool) -> News:
     """The object where its id is known; the same key again while it is remembered; then the list (invariant 4)."""
     if payment.provider_payment_id is not None:
         found = await system.get_payment(payment.provider_payment_id)
@@ -80,7 +96,7 @@ async def _news_of(payment: Payment, system: PaymentSystem, world: World, *, may
     if isinstance(request, ChargeRequest):
         return await system.create_payment(request)
     found = await _find(payment, system, world)
-    if isinstance(found, NotFound) and not _is_forgotten(payment, system, world):
+    if isinstance(found, NotFound) and not _is_forgotten(age, system):
         # It may still be on its way there: only a payment system that has forgotten the key is believed.
         return Silence(f"{request}, and the payment system does not list it yet")
     return found
@@ -93,14 +109,22 @@ async def _unless_it_is_there(refused: Refused, payment: Payment, system: Paymen
 
 
 async def _find(payment: Payment, system: PaymentSystem, world: World) -> PaymentSnapshot | NotFound | Silence:
-    since = min(payment.created_at, world.clock.now()) - _SEARCH_MARGIN
-    return await system.find_payment(payment.id, since, world.clock.now() + _SEARCH_MARGIN)
+    """Among all of the time in which it may have got there, whichever of the clocks was wrong then."""
+    now, since = world.clock.now(), payment.created_at - _SEARCH_MARGIN
+    if payment.sent_by is not None and have_one_time(world) and payment.sent_by < since:
+        since = payment.sent_by - ASTRAY
+    since = min(since, now - _SEARCH_MARGIN)
+    return await system.find_payment(payment.id, since, max(now, payment.created_at) + _SEARCH_MARGIN)
 
 
-async def _noting_a_lapse(payment: Payment, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World) -> Payment:
+async def _noting_a_lapse(
+    payment: Payment, age: timedelta, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World
+) -> Payment:
     """Written down before anything is done about it: no clock that goes back brings the key to life again."""
     lifetime = timedelta(seconds=system.capabilities.key_lifetime_s)
-    if payment.key_lapsed or payment.provider_payment_id is not None or _age(payment, world) < lifetime - _KEY_MARGIN:
+    ahead = is_from_the_future(payment.created_at, world)
+    lapsed = ahead or age >= lifetime - _KEY_MARGIN
+    if payment.key_lapsed or payment.provider_payment_id is not None or not lapsed:
         return payment
     async with open_uow() as uow:
         await uow.lock_person(payment.user_id)
@@ -108,6 +132,8 @@ async def _noting_a_lapse(payment: Payment, system: PaymentSystem, open_uow: Ope
         if locked is None:
             raise NotFoundHere("payment")
         locked.key_lapsed = True
+        if ahead and locked.sent_by is not None:  # it was sent before this instant, whatever the clocks said then
+            locked.sent_by = min(locked.sent_by, world.clock.now())
         return locked
 
 
@@ -117,18 +143,12 @@ def _request(payment: Payment, world: World) -> ChargeRequest | str:
         return "the CVC was never kept"  # (PAY-13)
     if payment.key_lapsed:
         return "its key has lapsed"
-    if _age(payment, world) < -_KEY_MARGIN:
-        return "it was made in the future: the clock has gone back, and nobody can say how old its key is"
     try:
         return charge_request(payment, world)
     except ValueError as cannot:  # as where its token was sealed under a key that is gone; it may have been sent before
         return f"it cannot be sent again ({cannot})"
 
 
-def _age(payment: Payment, world: World) -> timedelta:
-    return world.clock.now() - payment.created_at
-
-
-def _is_forgotten(payment: Payment, system: PaymentSystem, world: World) -> bool:
+def _is_forgotten(age: timedelta, system: PaymentSystem) -> bool:
     """Whether the payment system knows nothing of the key any more, so that no request under it is on its way."""
-    return _age(payment, world) > timedelta(seconds=system.capabilities.key_lifetime_s) + _KEY_MARGIN
+    return age > timedelta(seconds=system.capabilities.key_lifetime_s) + _KEY_MARGIN

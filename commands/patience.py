@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
+
+from commands.world import World
+from domain.payment import Payment
 
 _UNKNOWN_S = (5, 15, 60, 300, 900, 3600)
 _WAITING_S = (60, 300, 600)
 IN_FLIGHT = timedelta(seconds=30)
 """Longer than any call may take: who finds a row this old knows that nobody is at it any more."""
+LONGEST_WAIT = timedelta(hours=2)
+"""No janitor's instant is set further ahead than this: one that lies there was set by a clock that was wrong."""
+CLOCKS_DIFFER_BY = timedelta(hours=1)
+"""What a clock is off by without anybody being misled: lists are read, and keys trusted, with that much to spare."""
+ASTRAY = timedelta(days=2)
+"""For so long may clocks have gone wrong until it was seen; what was sent meanwhile is looked for back to then."""
 UNRESOLVED_CASE_AFTER = timedelta(days=3)
 """An outcome unknown for so long is shown to a person; asking goes on."""
 
@@ -29,3 +38,21 @@ def _jittered(object_id: UUID, asks: int, steps_s: tuple[int, ...]) -> timedelta
     digest = hashlib.blake2b(object_id.bytes + asks.to_bytes(4, "big"), digest_size=2).digest()
     share = 0.8 + 0.4 * int.from_bytes(digest, "big") / 65535
     return timedelta(seconds=steps_s[min(asks, len(steps_s) - 1)] * share)
+
+
+def have_one_time(world: World) -> bool:
+    """Whether the service's clock is the wall's, as it is in production; a held one tells nothing of it."""
+    return abs(world.clock.now() - world.wall.now()) < CLOCKS_DIFFER_BY
+
+
+def is_from_the_future(made_at: datetime, world: World) -> bool:
+    """The clock has gone back since: nobody can say how long ago that was."""
+    return made_at > world.clock.now() + CLOCKS_DIFFER_BY
+
+
+def age_of(payment: Payment, world: World) -> timedelta:
+    """For how long it has been open: by our clock, or since the database wrote it where ours was ahead then."""
+    age = world.clock.now() - payment.created_at
+    if payment.sent_by is not None and have_one_time(world):
+        return max(age, world.wall.now() - payment.sent_by)
+    return age

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from commands.patience import IN_FLIGHT
+from commands.patience import ASTRAY, IN_FLIGHT, is_from_the_future
 from commands.settle_refund import RefundNews, SettleRefund, settle_refund
 from commands.world import World
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
@@ -50,17 +50,18 @@ async def _news_of(
     if payment.provider_payment_id is None:
         return Silence("the payment's id at the payment system is not known")
     age, lifetime = world.clock.now() - refund.key_since, timedelta(seconds=system.capabilities.key_lifetime_s)
-    if age >= lifetime - _MARGIN and not refund.key_lapsed:
-        refund = await _with_lapsed_key(refund, open_uow)
-    # Made in the future: the clock has gone back, and nobody can say how old the key is.
-    if not refund.key_lapsed and age > -_MARGIN:
+    had_lapsed, ahead = refund.key_lapsed, is_from_the_future(refund.key_since, world)
+    if ahead or (age >= lifetime - _MARGIN and not refund.key_lapsed):
+        refund = await _with_lapsed_key(refund, open_uow, world)
+    if not refund.key_lapsed:
         answer = await system.create_refund(_request(refund, payment, payment.provider_payment_id))
         return await _unless_it_is_there(answer, refund, system, world) if isinstance(answer, Refused) else answer
     found = await _find(refund, system, world)
     if not isinstance(found, NotFound):
         return found
-    if not refund.key_lapsed or age < lifetime + _MARGIN + IN_FLIGHT:
-        return Silence("the payment system does not list it yet")
+    # Where its key has lapsed all at once, as when a clock was put right, it may have been sent a moment ago.
+    if not had_lapsed or age < lifetime + _MARGIN + IN_FLIGHT:
+        return Silence("the payment system does not list it yet", retry_after_s=2 * IN_FLIGHT.total_seconds())
     # It never got there, as after a long downtime: the money is still owed, and asked for under a new key.
     renewed = await _with_new_key(refund, open_uow, world)
     return await system.create_refund(_request(renewed, payment, payment.provider_payment_id))
@@ -73,10 +74,14 @@ async def _unless_it_is_there(refused: Refused, refund: Refund, system: PaymentS
 
 
 async def _find(refund: Refund, system: PaymentSystem, world: World) -> RefundSnapshot | NotFound | Silence:
-    return await system.find_refund(refund.id, refund.created_at - _MARGIN, world.clock.now() + _MARGIN)
+    """Among all of the time in which it may have got there: it may have been made by a clock that was ahead."""
+    now = world.clock.now()
+    astray = refund.key_since < refund.created_at
+    since = refund.key_since - ASTRAY if astray else refund.created_at - _MARGIN
+    return await system.find_refund(refund.id, min(since, now - _MARGIN), max(now, refund.created_at) + _MARGIN)
 
 
-async def _with_lapsed_key(seen: Refund, open_uow: OpenUnitOfWork) -> Refund:
+async def _with_lapsed_key(seen: Refund, open_uow: OpenUnitOfWork, world: World) -> Refund:
     """Written down before anything is done about it: no clock that goes back brings the key to life again."""
     async with open_uow() as uow:
         await uow.lock_person(seen.user_id)
@@ -85,6 +90,8 @@ async def _with_lapsed_key(seen: Refund, open_uow: OpenUnitOfWork) -> Refund:
             raise NotFoundHere("refund")
         if refund.key_number == seen.key_number:
             refund.key_lapsed = True
+            if is_from_the_future(refund.key_since, world):  # it was sent before this instant, whatever the clock said
+                refund.key_since = world.clock.now()
         return refund
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from commands import facts
-from commands.patience import UNRESOLVED_CASE_AFTER, after_silence, while_waiting
+from commands.patience import UNRESOLVED_CASE_AFTER, after_silence, age_of, while_waiting
 from commands.return_late_money import return_late_money
 from commands.save_payment_method import save_payment_method
 from commands.world import World
@@ -99,7 +99,7 @@ class _Settlement:
 
     async def _case_in_time(self, detail: str) -> None:
         """What has not ended for days is shown to a person, be it silence or work that never ends; asking goes on."""
-        if self.now - self.payment.created_at >= UNRESOLVED_CASE_AFTER:
+        if age_of(self.payment, self.world) >= UNRESOLVED_CASE_AFTER:
             await self._case("payment_unresolved", detail)
 
     async def _snapshot(self, snapshot: PaymentSnapshot) -> None:

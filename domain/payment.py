@@ -85,6 +85,7 @@ class Payment:
     ask_again_at: datetime | None = None
     ask_again_by: datetime | None = None
     last_silence: str | None = None
+    sent_by: datetime | None = None  # as the database's clock saw it written; None before it is
     key_lapsed: bool = False  # once seen as lapsed it is never sent again, whatever the clock says later
     version: int = 0
     is_new: bool = field(default=False, compare=False)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -151,6 +151,10 @@ class Payments(Protocol):
     async def lock(self, payment_id: UUID) -> Payment | None: ...
     async def of_current_period(self, subscription_id: UUID, period_number: int) -> Payment | None: ...
     async def attempts(self, subscription_id: UUID, period_number: int) -> int: ...
+    async def written_ago(self, payment_id: UUID) -> timedelta:
+        """How long ago the database wrote it, by the database's own clock; zero where there is none."""
+        ...
+
     def add(self, payment: Payment) -> None: ...
 
 

@@ -23,6 +23,7 @@ from commands.end_subscription import (
     end_subscription,
     remind_of_charge,
 )
+from commands.patience import LONGEST_WAIT
 from commands.receive_notification import FollowNotification, follow_notification
 from commands.renew_subscription import NothingToCharge, RenewSubscription, renew_subscription
 from commands.send_refund import SendRefund, send_refund
@@ -75,7 +76,7 @@ class Sweeps:
                 table.c.open_payment_id.is_(None),
                 ~table.c.refunding,
                 ~self._renewing.steps_aside(now),
-                or_(table.c.claimed_until.is_(None), table.c.claimed_until < func.clock_timestamp()),
+                _is_free(table),
             )
             .order_by(table.c.next_charge_at)
             .limit(_BATCH)
@@ -130,10 +131,12 @@ class Sweeps:
 
     async def _claim_unresolved(self, duty: Duty, table: Table) -> Sequence[UUID]:
         now = self._service.clock.now()
+        # No wait is that long: a clock was ahead when it was set. What was sent by it has to be looked for soon.
+        too_far = (table.c.ask_again_by > self._service.world.wall.now() + LONGEST_WAIT) & _is_free(table)
         due = (
             select(table.c.id)
             .where(
-                or_(table.c.ask_again_at <= now, table.c.ask_again_by <= func.clock_timestamp()),
+                or_(table.c.ask_again_at <= now, table.c.ask_again_by <= func.clock_timestamp(), too_far),
                 ~duty.steps_aside(now),
             )
             .order_by(table.c.ask_again_by)
@@ -235,3 +238,9 @@ class Sweeps:
             release = update(table).where(table.c.id.in_(ids)).values(claimed_until=None)
             async with self._service.engine.begin() as connection:
                 await connection.execute(release)
+
+
+def _is_free(table: Table) -> ColumnElement[bool]:
+    """SQL: nobody holds a claim; one that lies further ahead than any was made by a clock that was ahead."""
+    until, now = table.c.claimed_until, func.clock_timestamp()
+    return or_(until.is_(None), until < now, until > now + 2 * _LEASE)

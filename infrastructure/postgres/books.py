@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic
 from uuid import UUID
 
@@ -217,6 +217,11 @@ class PaymentBook(Book[Payment]):
             payments.c.period_start.is_not(None),
         )
         return await self._one(query, lock=True)
+
+    async def written_ago(self, payment_id: UUID) -> timedelta:
+        query = select(func.clock_timestamp() - payments.c.sent_by).where(payments.c.id == payment_id)
+        ago: timedelta | None = (await self._connection.execute(query)).scalar_one_or_none()
+        return ago or timedelta(0)
 
     async def attempts(self, subscription_id: UUID, period_number: int) -> int:
         query = (

@@ -162,6 +162,7 @@ def _payment_to_row(p: Payment) -> dict[str, Any]:
         "ask_again_at": p.ask_again_at,
         "ask_again_by": p.ask_again_by,
         "last_silence": p.last_silence,
+        **({"sent_by": p.sent_by} if p.sent_by is not None else {}),  # at first it is the database that writes it
     }
 
 
@@ -198,6 +199,7 @@ def _payment_from_row(row: Row) -> Payment:
         ask_again_at=row["ask_again_at"],
         ask_again_by=row["ask_again_by"],
         last_silence=row["last_silence"],
+        sent_by=row["sent_by"],
         key_lapsed=row["key_lapsed"],
         version=row["version"],
     )

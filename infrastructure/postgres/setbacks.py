@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, DateTime, case, delete, exists, func, literal, or_
+from sqlalchemy import ColumnElement, DateTime, case, delete, exists, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -14,6 +14,8 @@ from infrastructure.postgres.tables import setbacks
 
 _FIRST_WAIT = timedelta(minutes=1)
 _LONGEST_WAIT = timedelta(hours=1)
+_TOO_FAR = 2 * _LONGEST_WAIT
+"""Who is to wait until then was told so by a clock that was ahead."""
 _LONGEST_ERROR = 500
 
 
@@ -26,8 +28,9 @@ class PostgresSetbacks:
 
     def holds(self, object_id: ColumnElement[UUID], now: datetime) -> ColumnElement[bool]:
         """SQL: whether the object has to wait still. `now`: the service's time."""
-        waits = or_(setbacks.c.retry_at <= now, setbacks.c.retry_by <= func.clock_timestamp())
-        return exists().where(setbacks.c.duty == self._duty, setbacks.c.object_id == object_id, ~waits)
+        wall = func.clock_timestamp()
+        over = or_(setbacks.c.retry_at <= now, setbacks.c.retry_by <= wall, setbacks.c.retry_by > wall + _TOO_FAR)
+        return exists().where(setbacks.c.duty == self._duty, setbacks.c.object_id == object_id, ~over)
 
     async def note(self, object_id: UUID, why: str, now: datetime) -> int:
         """Write a failure down; how many there were in a row."""
@@ -52,16 +55,21 @@ class PostgresSetbacks:
         async with self._engine.begin() as connection:
             return int((await connection.execute(noted)).scalar_one())
 
-    async def end(self, object_ids: Sequence[UUID]) -> Sequence[UUID]:
-        """They were done, or there is nothing to do any more; those of them that had been set back."""
-        return await self._delete(setbacks.c.object_id.in_(object_ids)) if object_ids else []
+    async def among(self, object_ids: Sequence[UUID]) -> Sequence[UUID]:
+        """Those of them that have been set back."""
+        return await self._which(setbacks.c.object_id.in_(object_ids)) if object_ids else []
 
-    async def end_old(self, older_than: timedelta) -> Sequence[UUID]:
+    async def old(self, older_than: timedelta) -> Sequence[UUID]:
         """Those that have not been tried again for so long: something else has made them needless."""
-        return await self._delete(setbacks.c.retry_by < func.clock_timestamp() - older_than)
+        return await self._which(setbacks.c.retry_by < func.clock_timestamp() - older_than)
 
-    async def _delete(self, which: ColumnElement[bool]) -> Sequence[UUID]:
-        row = delete(setbacks).where(setbacks.c.duty == self._duty, which).returning(setbacks.c.object_id)
+    async def end(self, object_ids: Sequence[UUID]) -> None:
+        """They were done, or there is nothing to do any more."""
+        gone = delete(setbacks).where(setbacks.c.duty == self._duty, setbacks.c.object_id.in_(object_ids))
         async with self._engine.begin() as connection:
-            ended: Sequence[UUID] = (await connection.execute(row)).scalars().all()
-        return ended
+            await connection.execute(gone)
+
+    async def _which(self, which: ColumnElement[bool]) -> Sequence[UUID]:
+        query = select(setbacks.c.object_id).where(setbacks.c.duty == self._duty, which)
+        async with self._engine.connect() as connection:
+            return (await connection.execute(query)).scalars().all()

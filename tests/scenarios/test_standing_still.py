@@ -52,6 +52,7 @@ async def test_a_refund_that_was_never_sent_is_sent_after_a_long_downtime(cinema
 
     cinema.clock.move(timedelta(days=3))
     await cinema.works()
+    await cinema.time_passes(minutes=2)
 
     assert (await boris.subscription())["status"] == "canceled"
     ledger = await cinema.yookassa.ledger()
