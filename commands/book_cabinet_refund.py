@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from commands.book_refund import Returned, book_refund
 from commands.world import World
 from domain.errors import NotFoundHere
+from domain.payment import Payment
 from domain.payment_system import ProviderStatus, RefundSnapshot
-from domain.ports import OpenUnitOfWork
+from domain.ports import OpenUnitOfWork, UnitOfWork
 from domain.refund import RefundOrigin
+
+NOT_YET = "not yet"
+"""How an outcome begins that has to be waited for: it is to be booked again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ async def book_cabinet_refund(command: BookCabinetRefund, open_uow: OpenUnitOfWo
         payment = await uow.payments.lock(found.id)
         if payment is None:
             raise NotFoundHere("payment")
+        if wait := await _why_not_yet(payment, snapshot, uow):
+            return f"{NOT_YET}: {wait}"
         same = snapshot.amount.currency == payment.amount.currency
         if not same or snapshot.amount.minor > payment.left_to_refund.minor:
             detail = f"In the payment system's cabinet {snapshot.amount} were returned, more than the books have left."
@@ -55,3 +61,12 @@ async def book_cabinet_refund(command: BookCabinetRefund, open_uow: OpenUnitOfWo
         )
         await book_refund(payment, returned, uow, world)
     return "booked"
+
+
+async def _why_not_yet(payment: Payment, snapshot: RefundSnapshot, uow: UnitOfWork) -> str | None:
+    if payment.is_open:  # news of it is on its way still; so far nothing of it can be returned here
+        return "here the payment has not ended"
+    under_way = await uow.refunds.open_of(payment.id)
+    if under_way is not None and under_way.provider_refund_id is None and under_way.amount == snapshot.amount:
+        return "a refund of ours over as much is under way, and this may be it"
+    return None

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
-from commands.book_cabinet_refund import BookCabinetRefund, book_cabinet_refund
+from commands.book_cabinet_refund import NOT_YET, BookCabinetRefund, book_cabinet_refund
 from commands.collect_payment import CollectPayment, collect_payment
 from commands.send_refund import SendRefund, send_refund
 from commands.settle_payment import SettlePayment, settle_payment
@@ -54,7 +54,7 @@ async def follow_notification(command: FollowNotification, open_uow: OpenUnitOfW
         return "done before"
     try:
         outcome = await _follow(entry, open_uow, world)
-        failed = outcome.startswith("silence")
+        failed = outcome.startswith(("silence", NOT_YET))
     except Exception as error:  # noqa: BLE001 -- a poison entry is set aside with its reason; the sweep goes on
         outcome, failed = f"{type(error).__name__}: {error}", True
     async with open_uow() as uow:
