@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFoundHere
 from domain.money import Money
+from domain.payment import PAID_OTHERWISE
 from domain.rules import Rules
 from infrastructure.postgres.tables import inbox, payment_methods, payments, plan_prices, plans, refunds, subscriptions
 
@@ -111,6 +112,7 @@ _PAYMENT = tuple(
         *("id", "user_id", "subscription_id", "kind", "attempt", "status", "amount", "currency", "refunded"),
         *("period_start", "period_end", "description", "payment_system", "payment_method_id", "provider_payment_id"),
         *("confirmation_url", "cancel_reason", "cancel_party", "created_at", "settled_at", "version"),
+        "period_number",
     )
 )
 
@@ -190,6 +192,8 @@ def subscription_document(row: Row) -> Document:
 def payment_document(row: Row, base_url: str) -> Document:
     """api.md `payment`, from `payment_rows`; `refunded` is what was returned for certain."""
     canceled = row["cancel_reason"] is not None
+    # Nobody is sent to pay what was paid otherwise.
+    page = row["confirmation_url"] if row["period_number"] != PAID_OTHERWISE else None
     return {
         "id": str(row["id"]),
         "kind": row["kind"],
@@ -204,7 +208,7 @@ def payment_document(row: Row, base_url: str) -> Document:
         "payment_method": _method(row),
         "provider_payment_id": row["provider_payment_id"],
         "cancellation": {"reason": row["cancel_reason"], "party": row["cancel_party"]} if canceled else None,
-        "confirmation_url": row["confirmation_url"],
+        "confirmation_url": page,
         "status_url": payment_url(base_url, row["id"]),
         "created_at": moment(row["created_at"]),
         "settled_at": moment(row["settled_at"]),

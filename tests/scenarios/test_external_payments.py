@@ -78,6 +78,8 @@ async def test_a_wish_that_waits_on_its_page_is_activated_and_the_page_paid_late
     assert datetime.fromisoformat(payment["settled_at"]) == datetime.fromisoformat(body["paid_at"])
     assert await anna.mails() == ["payment.succeeded subscription.activated"]
     assert (await anna.reads(f"/v1/payments/{payment['id']}"))["kind"] == "external"
+    [waiting] = [one for one in (await anna.reads("/v1/payments"))["items"] if one["kind"] == "first"]
+    assert (waiting["status"], waiting["confirmation_url"]) == ("pending", None)
 
     await cinema.yookassa.pay(provider_id, GOOD_CARD)
     await cinema.time_passes(hours=1)
