@@ -209,7 +209,9 @@ class Sweeps:
         """
         for duty in (self._renewing, self._reminding, self._ending, self._collecting, self._returning, self._following):
             await duty.forget_old()
-        old = idempotency_keys.c.created_at < self._service.clock.now() - _KEYS_LIVE
+        keys, now = idempotency_keys.c, self._service.clock.now()
+        # By both clocks: one that is ahead for an hour must not make a repeated request a new one.
+        old = (keys.created_at < now - _KEYS_LIVE) & (keys.leased_until < func.clock_timestamp() - _KEYS_LIVE)
         async with self._service.engine.begin() as connection:
             return (await connection.execute(delete(idempotency_keys).where(old))).rowcount
 

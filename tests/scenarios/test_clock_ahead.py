@@ -176,3 +176,20 @@ async def test_a_charge_sent_just_before_a_late_clock_was_put_right_is_not_made_
     assert asked
     assert await zoya.charged() == ["499.00"] * 2
     assert [kind for kind, _, _ in await zoya.payments()] == ["renewal", "first"]
+
+
+async def test_a_clock_that_is_ahead_makes_no_repeated_request_a_new_one(astray: Astray) -> None:
+    cinema = astray.cinema
+    yan = await _subscriber(cinema)
+    [sale] = (await yan.reads("/v1/payments"))["items"]
+    part: dict[str, Any] = {"payment_id": sale["id"], "amount": {"value": "100.00", "currency": "RUB"}, "reason": "x"}
+    first = await cinema.as_service("POST", "/internal/v1/refunds", part, key="a part of it")
+    await cinema.works()
+
+    astray.clocks_go_wrong(timedelta(days=9))
+    await cinema.sweeps.old_keys()
+    astray.clocks_go_wrong(timedelta(days=-9))
+    again = await cinema.as_service("POST", "/internal/v1/refunds", part, key="a part of it")
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json() == first.json()
