@@ -24,6 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from infrastructure.local.leash import end_with_parent
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.servers import Servers, servers_for
 from tests.simulation.shorten import shorten
@@ -152,6 +153,7 @@ def _players(count: int) -> Iterator[_Players]:
 def _begin(given: multiprocessing.Queue[tuple[str, str]]) -> None:
     global _servers  # noqa: PLW0603 -- one place of its own for each process of the pool
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent(signal.SIGKILL)
     gc.set_threshold(50_000, 20, 50)  # little of what a world makes goes round in circles
     try:
         _servers = Servers(*given.get(timeout=10))

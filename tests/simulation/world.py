@@ -325,14 +325,17 @@ class World:
             person.subscription_id = UUID(said["subscription"]["id"])
         payment = said.get("payment")
         if payment and payment["confirmation_url"] and payment["status"] == "pending":
-            self._page(person, request.name, payment["provider_payment_id"])
+            self._page(person, request.name, payment["provider_payment_id"], payment["subscription_id"])
 
-    def _page(self, person: Person, name: str, provider_id: str) -> None:
-        """The person is on the payment page: most pay, some try a bad card first, some never come back."""
+    def _page(self, person: Person, name: str, provider_id: str, subscription_id: str) -> None:
+        """On the payment page: most pay, some cancel in another tab before they do, some never come back."""
         if any(deed.about == provider_id for deed in self.deeds):
             return
         now, draw = self.stage.clock.now(), self.chance.draw(f"{name}: on the page")
         minutes = self.chance.between(f"{name}: pays after", 0, 58)
+        if self.chance.happens(f"{name}: cancels while the page is open", 0.1):
+            path, deed = f"/v1/subscriptions/{subscription_id}/cancel", f"{name}: cancels while the page is open"
+            self.requests.append(Request(deed, person, "POST", path, {"when": "now"}, deed, now))
         if draw < 0.8:
             card = "5555555555554444" if draw > 0.1 else "5555555555554600"
             self.deeds.append(
