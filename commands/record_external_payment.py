@@ -44,12 +44,12 @@ async def record_external_payment(command: RecordExternalPayment, uow: UnitOfWor
 
     The money has moved already, so nothing under way stands against it; only what has ended is not paid any more.
     """
-    require_past("paid_at", command.paid_at, world)
     subscription = await own_subscription(command.subscription_id, None, uow)
     known = await uow.payments.find_by_reference(command.source, command.reference)
     if known is not None:
         _require_same(known, command)
         return RecordedPayment(known.subscription_id, known.id, is_new=False)
+    require_past("paid_at", command.paid_at, world)
     if subscription.has_ended:
         raise NothingToPay("The subscription has ended: what was paid for it has to be returned where it was paid.")
     plan = await uow.plans.by_id(subscription.plan_id)

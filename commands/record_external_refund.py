@@ -40,13 +40,13 @@ class RecordedRefund:
 
 async def record_external_refund(command: RecordExternalRefund, uow: UnitOfWork, world: World) -> RecordedRefund:
     """Book it as succeeded, once; the subscription ends where the rest of the current period's payment is returned."""
-    require_past("refunded_at", command.refunded_at, world)
     subscription = await own_subscription(command.subscription_id, None, uow)
     found = await uow.payments.find_named(subscription.id, command.source, command.payment_reference)
     known = await uow.refunds.find_by_reference(command.source, command.reference)
     if known is not None:
         _require_same(known, found, command)
         return RecordedRefund(known.subscription_id, known.id, is_new=False)
+    require_past("refunded_at", command.refunded_at, world)
     payment = await uow.payments.lock(found.id) if found is not None else None
     if payment is None:
         raise NotFoundHere("payment of this subscription")

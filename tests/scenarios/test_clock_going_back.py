@@ -94,3 +94,20 @@ async def test_what_was_begun_in_the_future_is_looked_for_and_not_sent_again(cin
 
     await cinema.time_passes(hours=30)  # when its key is forgotten for certain it is charged anew, under another
     assert await vera.charged() == ["499.00"] * 2
+
+
+async def test_what_was_recorded_from_outside_is_found_by_its_reference_though_it_lies_ahead_now(
+    cinema: Cinema,
+) -> None:
+    _, sale = await _subscribed(cinema)
+    path = f"/internal/v1/subscriptions/{sale['subscription']['id']}/external-payments"
+    body = {"amount": {"value": "499.00", "currency": "RUB"}, "paid_at": cinema.clock.now().isoformat()}
+    body |= {"source": "bank", "reference": "told twice"}
+    first = await cinema.as_service("POST", path, body)
+
+    cinema.clock.move(timedelta(hours=-3))
+    again = await cinema.as_service("POST", path, body)
+    cinema.clock.move(timedelta(hours=3))
+
+    assert (first.status_code, again.status_code) == (201, 200), again.text
+    assert again.json()["payment"]["id"] == first.json()["payment"]["id"]
