@@ -42,9 +42,12 @@ def skeleton(tmp_path: Path) -> Path:
     shutil.copy(CHECKOUT / "pyproject.toml", tmp_path)
     rooms = ["commands/api", "infrastructure/http", "infrastructure/payment_systems", "infrastructure/redis"]
     rooms += ["infrastructure/payment_systems/yookassa", "infrastructure/simulators", "infrastructure/local"]
+    rooms += ["tests/simulation"]
     for package in [*pyproject()["tool"]["importlinter"]["root_packages"], *rooms]:
         (tmp_path / package).mkdir(parents=True)
         (tmp_path / package / "__init__.py").touch()
+    for module in ("auditor", "rulebook", "heard"):
+        (tmp_path / f"tests/simulation/{module}.py").touch()
     return tmp_path
 
 
@@ -78,6 +81,8 @@ def test_the_skeleton_keeps_them_and_so_does_what_is_allowed(skeleton: Path) -> 
         ("jobs/renew.py", "from yookassa import Payment"),
         ("jobs/renew.py", "import infrastructure.simulators"),
         ("infrastructure/redis/cache.py", "import tests"),
+        ("tests/simulation/auditor.py", "import domain"),
+        ("tests/simulation/rulebook.py", "def later():\n    import commands.renew"),
     ],
 )
 def test_a_contract_catches_whoever_breaks_it(skeleton: Path, file: str, content: str) -> None:
