@@ -67,10 +67,12 @@ def simulate(
 ) -> Totals:
     """Play worlds 0, 1, 2, … until together they have so many months, or one of them fails.
 
-    `journal`: a file that keeps every world that was played, so that a run that was stopped goes on from there.
+    `journal`: a file that keeps every world that was played, so that a run that was stopped goes on from there; worlds
+    that were played on other code are played again.
     """
     totals, size = Totals(seed), size or WorldSize()
-    known = _read(journal, seed, size)
+    code = _code() if journal else ""
+    known = _read(journal, seed, size, code)
     with _progress(months, screen) as show, _players(processes or _as_many_as_pay()) as players:
         waiting: dict[Future[Outcome], int] = {}
         following = 0
@@ -88,7 +90,7 @@ def simulate(
             for future in done:
                 number = waiting.pop(future)
                 known[number] = future.result()
-                _write(journal, seed, size, number, known[number])
+                _write(journal, seed, size, code, number, known[number])
     return totals
 
 
@@ -167,21 +169,31 @@ def _play_here(seed: str, size: WorldSize) -> Outcome:
 
 
 # --- the journal and the progress ------------------------------------------------------------------------
-def _read(journal: Path | None, seed: int, size: WorldSize) -> dict[int, Outcome]:
+def _code() -> str:
+    """Of all code that a world's life depends on."""
+    checkout, digest = Path(__file__).parents[2], hashlib.sha256()
+    rooms = ("domain", "commands", "queries", "infrastructure", "jobs", "alembic", "tests/simulation")
+    for path in sorted(path for room in rooms for path in (checkout / room).rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _read(journal: Path | None, seed: int, size: WorldSize, code: str) -> dict[int, Outcome]:
     if journal is None or not journal.exists():
         return {}
     known: dict[int, Outcome] = {}
     for line in journal.read_text("utf-8").splitlines():
         kept: dict[str, Any] = json.loads(line)
-        if kept["seed"] == seed and kept["size"] == asdict(size):
+        if (kept["seed"], kept["size"], kept["code"]) == (seed, asdict(size), code):
             known[kept["world"]] = Outcome.of(kept["outcome"])
     return known
 
 
-def _write(journal: Path | None, seed: int, size: WorldSize, number: int, outcome: Outcome) -> None:
+def _write(journal: Path | None, seed: int, size: WorldSize, code: str, number: int, outcome: Outcome) -> None:
     if journal is None:
         return
-    line = json.dumps({"seed": seed, "size": asdict(size), "world": number, "outcome": outcome.told()})
+    kept = {"seed": seed, "size": asdict(size), "code": code, "world": number, "outcome": outcome.told()}
+    line = json.dumps(kept)
     with journal.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
