@@ -166,7 +166,7 @@ class World:
         step = timedelta(seconds=self.chance.pick(f"{name}: step", _STEPS_S))
         if self.chance.happens(f"{name}: nobody works for days", 0.006):
             step = timedelta(days=self.chance.between(f"{name}: how long", 1, 9))
-        await self.stage.move_to(clock.now() + step)
+        await self._pass_time(clock.now() + step)
         if self.chance.happens(f"{name}: the payment system is silent", 0.01):
             hours = self.chance.between(f"{name}: silent for", 1, 80)
             self.stage.shop.outage_until = clock.now() + timedelta(hours=hours)
@@ -176,7 +176,7 @@ class World:
                 await self.stage.service.redis.client.flushdb()
         await self._change_price(name)
         self._people_act()
-        await self._do_deeds()
+        await self._pass_time(clock.now())
         await self._serve(workers=2 if self.chance.draw(f"{name}: workers") < 0.3 else 1)
         if self.chance.draw(f"{name}: another round") < 0.3:
             await self._live(api=[], workers=1)
@@ -191,8 +191,7 @@ class World:
         self.stage.shop.outage_until = None
         for number in range(90):
             step = _QUIET_STEPS_S[min(number, len(_QUIET_STEPS_S) - 1)]
-            await self.stage.move_to(self.stage.clock.now() + timedelta(seconds=step))
-            await self._do_deeds()
+            await self._pass_time(self.stage.clock.now() + timedelta(seconds=step))
             await self._serve(workers=1)
             await self._live(api=[], workers=1)
             await self._carry()
@@ -231,12 +230,14 @@ class World:
             self.requests += requests
             self.deeds += deeds
 
-    async def _do_deeds(self) -> None:
-        now = self.stage.clock.now()
-        due = [deed for deed in self.deeds if deed.at <= now]
-        self.deeds = [deed for deed in self.deeds if deed.at > now]
-        for deed in due:
+    async def _pass_time(self, until: datetime) -> None:
+        """Time goes on, and what people do meanwhile happens at its own instant."""
+        while due := [deed for deed in self.deeds if deed.at <= until]:
+            deed = min(due, key=lambda one: one.at)
+            self.deeds.remove(deed)
+            await self.stage.move_to(max(deed.at, self.stage.clock.now()))
             await self._do(deed)
+        await self.stage.move_to(until)
         self.stage.shop.tick()
 
     async def _do(self, deed: Deed) -> None:
@@ -247,6 +248,10 @@ class World:
             case "pay page":
                 if shop.is_open(deed.about):
                     shop.pay(deed.about, deed.card)
+            case "cancel":
+                path = f"/v1/subscriptions/{deed.about}/cancel"
+                request = Request(deed.name, deed.person, "POST", path, {"when": "now"}, deed.name, now)
+                await self._live(api=[self._ask(request)], workers=0)
             case "remove method":
                 async with outside():
                     method_id = await self.stage.books.fetchval(
@@ -334,8 +339,8 @@ class World:
         now, draw = self.stage.clock.now(), self.chance.draw(f"{name}: on the page")
         minutes = self.chance.between(f"{name}: pays after", 0, 58)
         if self.chance.happens(f"{name}: cancels while the page is open", 0.1):
-            path, deed = f"/v1/subscriptions/{subscription_id}/cancel", f"{name}: cancels while the page is open"
-            self.requests.append(Request(deed, person, "POST", path, {"when": "now"}, deed, now))
+            deed = f"{name}: cancels while the page is open"
+            self.deeds.append(Deed(now + timedelta(minutes=minutes / 2), deed, "cancel", person, subscription_id))
         if draw < 0.8:
             card = "5555555555554444" if draw > 0.1 else "5555555555554600"
             self.deeds.append(
