@@ -266,7 +266,8 @@ class World:
     def _refund(self, deed: Deed, now: datetime) -> None:
         payment = self.auditor.payments[UUID(deed.about)]
         left = payment.amount - payment.refunded - payment.reserved
-        share = self.chance.between(f"{deed.name}: share", 0.1, 1.3)
+        low, high = self.chance.pick(f"{deed.name}: how much", ((0.1, 0.5), (0.1, 0.5), (0.5, 1.3)))
+        share = self.chance.between(f"{deed.name}: share", low, high)
         amount = min(int(left * share), left)
         if payment.status != "succeeded" or amount < 100 or 0 < left - amount < 100 or payment.reserved:
             return
