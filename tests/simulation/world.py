@@ -435,7 +435,9 @@ class World:
             )
         if rows:
             self._last_event = rows[-1]["id"]
-            auditor.hear_events([HeardEvent(**{**row, "data": json.loads(row["data"])}) for row in rows])
+            events = [HeardEvent(**{**row, "data": json.loads(row["data"])}) for row in rows]
+            auditor.hear_events(events)
+            self._worry(events)
             async with outside():
                 subscriptions = await self.stage.books.fetch(
                     "SELECT id, status, period_number, period_start, period_end, cancel_at_period_end, next_charge_at, "
@@ -449,6 +451,15 @@ class World:
         self.stage.turns.broken.clear()
         shop.broken.clear()
         self._errors.clear()
+
+    def _worry(self, events: list[HeardEvent]) -> None:
+        """The bank tells of a charge that nobody here knows the end of: some take their card away at that."""
+        people = {person.id: person for person in self.people}
+        for event in events:
+            name = f"payment {event.payment_id} worries its owner"
+            if self.stage.turns.mishaps and event.type == "payment.unknown" and self.chance.happens(name, 0.2):
+                at = self.stage.clock.now() + timedelta(minutes=5)
+                self.deeds.append(Deed(at, name, "remove method", people[event.user_id], str(event.subscription_id)))
 
     async def _is_at_rest(self) -> bool:
         if self.requests or self.stage.shop.deliveries or self.stage.shop.to_finish:
