@@ -2,100 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from commands.book_cabinet_refund import BookCabinetRefund, book_cabinet_refund
-from commands.compare_payments import MARGIN, TOO_MANY, BeginRepair, why
+from commands.comparison import Comparison, why
 from commands.settle_payment import SettlePayment, settle_payment
 from commands.settle_refund import SettleRefund, settle_refund
-from commands.world import World
 from domain.differences import refund_differences
 from domain.money import Money
 from domain.payment import Payment
 from domain.payment_system import NotFound, PaymentSnapshot, RefundSnapshot, Silence
-from domain.ports import OpenUnitOfWork, PaymentSystem
 from domain.reconciliation import Finding, Outcome, PaymentSystemSilent
 from domain.refund import Refund
 
-_LOOKS = 3
-_BATCH = 200
 
-
-class CompareRefunds:
-    """As ComparePayments does."""
-
-    def __init__(
-        self,
-        codes: Sequence[str],
-        system: PaymentSystem,
-        open_uow: OpenUnitOfWork,
-        world: World,
-        begin_repair: BeginRepair,
-    ) -> None:
-        self._codes, self._code, self._system = codes, codes[0], system
-        self._open_uow, self._world, self._begin_repair = open_uow, world, begin_repair
+class CompareRefunds(Comparison[Refund, RefundSnapshot]):
+    what = "refunds"
 
     def listed(self, created_from: datetime, created_to: datetime) -> AsyncIterator[RefundSnapshot]:
         return self._system.list_refunds(created_from, created_to)
 
-    async def compare(
-        self, listed: list[RefundSnapshot], created_from: datetime, created_to: datetime
-    ) -> list[Finding]:
-        """All that differs. `listed`: everything that the payment system has of that time."""
-        found: list[Finding] = []
+    async def _differing(
+        self, ours: list[Refund], listed: list[RefundSnapshot]
+    ) -> Callable[[Refund | None, RefundSnapshot], bool]:
+        """With the payments that they return money of, for all of them read at once."""
         async with self._open_uow() as uow:
-            ours = await uow.reconciliations.refunds(
-                self._codes,
-                [each.provider_refund_id for each in listed],
-                [each.refund_id for each in listed if each.refund_id is not None],
-            )
             payments = await uow.reconciliations.payments(
                 self._codes, [each.provider_payment_id for each in listed], [each.payment_id for each in ours]
             )
-        by_provider_id = {each.provider_refund_id: each for each in ours}
-        by_id = {each.id: each for each in ours}
-        payments_here = {each.id: each for each in payments}
-        payments_there = {each.provider_payment_id: each for each in payments}
-        seen: set[UUID] = set()
-        for theirs in listed:
-            refund = by_provider_id.get(theirs.provider_refund_id)
-            if refund is None and theirs.refund_id is not None:
-                refund = by_id.get(theirs.refund_id)
-            if refund is not None and refund.provider_refund_id in (None, theirs.provider_refund_id):
-                seen.add(refund.id)
-            named = payments_there.get(theirs.provider_payment_id)
-            of = payments_here.get(refund.payment_id) if refund else named
-            if refund_differences(self._code, refund, of, theirs, self._world.clock.now()):
-                found += await self._look(theirs.provider_refund_id, refund.id if refund else theirs.refund_id)
-        return found + await self._not_listed(seen, created_from, created_to)
+        here = {each.id: each for each in payments}
+        there = {each.provider_payment_id: each for each in payments}
+        now = self._world.clock.now()
 
-    async def _not_listed(self, seen: set[UUID], created_from: datetime, created_to: datetime) -> list[Finding]:
-        found: list[Finding] = []
-        after: Refund | None = None
-        while True:
-            async with self._open_uow() as uow:
-                made = await uow.reconciliations.refunds_made(self._codes, created_from, created_to, after, _BATCH)
-            for refund in made:
-                if refund.id not in seen:
-                    found += await self._look(refund.provider_refund_id, refund.id)
-                if len(found) > TOO_MANY:
-                    raise PaymentSystemSilent(f"it does not know {len(found)} refunds of ours: is this the same shop?")
-            if len(made) < _BATCH:
-                return found
-            after = made[-1]
+        def differ(mine: Refund | None, theirs: RefundSnapshot) -> bool:
+            of = here.get(mine.payment_id) if mine else there.get(theirs.provider_payment_id)
+            return bool(refund_differences(self._code, mine, of, theirs, now))
 
-    async def _look(self, provider_id: str | None, our_id: UUID | None) -> list[Finding]:
-        """See ComparePayments._look."""
-        for _ in range(_LOOKS):
-            before = await self._ours(provider_id, our_id)
-            theirs = await self._theirs(provider_id, before)
-            ours = await self._ours(provider_id, our_id)
-            if (before and (before.id, before.version)) == (ours and (ours.id, ours.version)):
-                return await self._treat(ours, theirs)
-        return []
+        return differ
 
     async def _treat(self, ours: Refund | None, theirs: RefundSnapshot | None) -> list[Finding]:
         of = await self._payment_of(ours, theirs)
@@ -158,24 +104,27 @@ class CompareRefunds:
             named = await uow.reconciliations.payments(self._codes, [theirs.provider_payment_id], [])
             return named[0] if named else None
 
-    async def _ours(self, provider_id: str | None, our_id: UUID | None) -> Refund | None:
-        async with self._open_uow() as uow:
-            found = await uow.reconciliations.refunds(
-                self._codes, [provider_id] if provider_id else [], [our_id] if our_id else []
-            )
-        by_provider_id = [each for each in found if provider_id and each.provider_refund_id == provider_id]
-        return next(iter(by_provider_id or found), None)
+    def _names(self, theirs: RefundSnapshot) -> tuple[str, UUID | None]:
+        return theirs.provider_refund_id, theirs.refund_id
 
-    async def _theirs(self, provider_id: str | None, ours: Refund | None) -> RefundSnapshot | None:
-        answer: RefundSnapshot | NotFound | Silence = NotFound()
-        if provider_id is not None:
-            answer = await self._system.get_refund(provider_id)
-        elif ours is not None:
-            until = (ours.settled_at or self._world.clock.now()) + MARGIN
-            answer = await self._system.find_refund(ours.id, ours.created_at - MARGIN, until)
-        if isinstance(answer, Silence):
-            raise PaymentSystemSilent(answer.why)
-        return None if isinstance(answer, NotFound) else answer
+    def _id_there(self, ours: Refund) -> str | None:
+        return ours.provider_refund_id
+
+    async def _rows(self, provider_ids: list[str], our_ids: list[UUID]) -> list[Refund]:
+        async with self._open_uow() as uow:
+            return await uow.reconciliations.refunds(self._codes, provider_ids, our_ids)
+
+    async def _made(
+        self, created_from: datetime, created_to: datetime, after: Refund | None, limit: int
+    ) -> list[Refund]:
+        async with self._open_uow() as uow:
+            return await uow.reconciliations.refunds_made(self._codes, created_from, created_to, after, limit)
+
+    async def _get(self, provider_id: str) -> RefundSnapshot | NotFound | Silence:
+        return await self._system.get_refund(provider_id)
+
+    async def _find(self, our_id: UUID, since: datetime, until: datetime) -> RefundSnapshot | NotFound | Silence:
+        return await self._system.find_refund(our_id, since, until)
 
 
 def _money(payment: Payment, minor: int) -> str:

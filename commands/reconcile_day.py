@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Protocol, TypeVar, cast
+from typing import cast
 
 from commands.compare_payments import ComparePayments
 from commands.compare_refunds import CompareRefunds
+from commands.comparison import Comparison, Ours, Theirs
 from commands.world import World
 from domain.ports import OpenUnitOfWork, UnitOfWork
 from domain.reconciliation import Finding, Outcome, PaymentSystemSilent, Report, Stage
@@ -17,7 +18,6 @@ from domain.reconciliation import Finding, Outcome, PaymentSystemSilent, Report,
 PIECE = 200
 """How many objects of the payment system's are compared between two commits of the progress, at most."""
 _SHORTEST = timedelta(seconds=1)
-_S = TypeVar("_S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,6 @@ class Piece:
     report: Report
     compared: int
     findings: list[Finding]
-
-
-class _Comparison(Protocol[_S]):
-    def listed(self, created_from: datetime, created_to: datetime) -> AsyncIterator[_S]: ...
-    async def compare(self, listed: list[_S], created_from: datetime, created_to: datetime) -> list[Finding]: ...
 
 
 async def reconcile_day(
@@ -96,7 +91,7 @@ class _Day:
         self.report = report
         self._command, self._open_uow, self._world, self._tell = command, open_uow, world, tell
 
-    async def go(self, comparison: _Comparison[_S]) -> None:
+    async def go(self, comparison: Comparison[Ours, Theirs]) -> None:
         report, end = self.report, self.report.covers_until
         length = end - report.compared_until
         while report.compared_until < end:
@@ -112,12 +107,12 @@ class _Day:
                 length = (until - since) * 2
         await self._commit_stage()
 
-    async def _read(self, listing: AsyncIterator[_S], *, bounded: bool) -> list[_S] | None:
+    async def _read(self, listing: AsyncIterator[Theirs], *, bounded: bool) -> list[Theirs] | None:
         """All of it; None where it is more than a piece and can be read in shorter ones."""
-        listed: list[_S] = []
+        listed: list[Theirs] = []
         try:
             # The port says iterator; every one of them is a generator, and is ended here, not by the collector.
-            async with aclosing(cast("AsyncGenerator[_S, None]", listing)) as items:
+            async with aclosing(cast("AsyncGenerator[Theirs, None]", listing)) as items:
                 async for item in items:
                     listed.append(item)
                     if bounded and len(listed) > self._command.piece:

@@ -12,8 +12,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import text
 from typer.testing import CliRunner
 
@@ -29,7 +27,7 @@ from jobs.reconcile import AlreadyReconciling, NoSuchDay, Run, reconcile
 from jobs.reconcile_report import totals
 from jobs.worker import _cron_jobs
 from tests.architecture.checkout import CHECKOUT
-from tests.scenarios.cinema import Cinema, Hands, Person, close_cinema, open_cinema, settings_for
+from tests.scenarios.cinema import Cinema, Hands, Person, close_cinema, key_pair, open_cinema, settings_for
 
 NOON = datetime(2027, 3, 10, 9, 0, tzinfo=UTC)  # 12:00 in Moscow
 TODAY = date(2027, 3, 10)
@@ -38,12 +36,7 @@ TODAY = date(2027, 3, 10)
 @pytest.fixture(scope="module")
 def keys() -> tuple[str, str]:
     """The auth service's private and public one."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return private, public.decode()
+    return key_pair()
 
 
 @pytest.fixture
@@ -511,7 +504,7 @@ async def test_what_changes_while_it_is_looked_at_is_not_called_a_difference(
 
 
 async def test_books_of_another_shop_do_not_drown_the_queue(cinema: Cinema, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("commands.compare_payments.TOO_MANY", 3)
+    monkeypatch.setattr("commands.comparison.TOO_MANY", 3)
     for _ in range(5):
         _, sale = await sold(cinema)
         await cinema.yookassa.delete_payment(sale["payment"]["provider_payment_id"])
