@@ -72,9 +72,8 @@ async def remind_of_charge(command: RemindOfCharge, uow: UnitOfWork, world: Worl
     if subscription.remind_at is None or subscription.remind_at > now:
         raise NotDue("There is nothing to remind of.")
     subscription.remind_at = None
-    if (
-        charge_at is not None and charge_at > now
-    ):  # after a long downtime the charge itself has come: a reminder would be a lie
+    # After a long downtime the charge itself has come: a reminder would be a lie.
+    if charge_at is not None and charge_at > now:
         plan = await uow.plans.by_id(subscription.plan_id)
         price: dict[str, object] = {"amount": plan.price.value, "currency": plan.price.currency}
         _record(EventType.SUBSCRIPTION_CHARGE_PLANNED, subscription, plan, uow, world, price)

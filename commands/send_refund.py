@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -83,27 +84,28 @@ async def _find(refund: Refund, system: PaymentSystem, world: World) -> RefundSn
 
 async def _with_lapsed_key(seen: Refund, open_uow: OpenUnitOfWork, world: World) -> Refund:
     """Written down before anything is done about it: no clock that goes back brings the key to life again."""
-    async with open_uow() as uow:
-        await uow.lock_person(seen.user_id)
-        refund = await uow.refunds.lock(seen.id)
-        if refund is None:
-            raise NotFoundHere("refund")
-        if refund.key_number == seen.key_number:
-            refund.key_lapsed = True
-            if is_from_the_future(refund.key_since, world):  # it was sent before this instant, whatever the clock said
-                refund.key_since = world.clock.now()
-        return refund
+
+    def lapse(refund: Refund) -> None:
+        refund.key_lapsed = True
+        if is_from_the_future(refund.key_since, world):  # it was sent before this instant, whatever the clock said
+            refund.key_since = world.clock.now()
+
+    return await _with_its_key(seen, lapse, open_uow)
 
 
 async def _with_new_key(seen: Refund, open_uow: OpenUnitOfWork, world: World) -> Refund:
-    """Committed before it is used; of two who come here at once the second uses the first one's key."""
+    return await _with_its_key(seen, lambda refund: refund.take_new_key(world.clock.now()), open_uow)
+
+
+async def _with_its_key(seen: Refund, change: Callable[[Refund], None], open_uow: OpenUnitOfWork) -> Refund:
+    """Committed before it is used; of two who come here at once the second goes on with the first one's key."""
     async with open_uow() as uow:
         await uow.lock_person(seen.user_id)
         refund = await uow.refunds.lock(seen.id)
         if refund is None:
             raise NotFoundHere("refund")
         if refund.key_number == seen.key_number:
-            refund.take_new_key(world.clock.now())
+            change(refund)
         return refund
 
 
