@@ -10,6 +10,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from fastapi import FastAPI
 from sqlalchemy import select
 
@@ -161,6 +163,13 @@ class Person:
             for one in ledger.payments
             if one["status"] == "succeeded" and (one.get("metadata") or {}).get("user_id") == str(self.id)
         ]
+
+
+def key_pair() -> tuple[str, str]:
+    """A private key of an auth service, and the public one that belongs to it; both PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private.decode(), key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def settings_for(database_url: str, redis_url: str, yookassa: Running, public_key: str) -> Settings:

@@ -9,8 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import update
 
 from domain.payment_system import NotFound
@@ -18,7 +16,7 @@ from infrastructure.local.valkey import EmbeddedValkey
 from infrastructure.payment_systems.yookassa import YooKassa
 from infrastructure.postgres.tables import payments
 from infrastructure.simulators.yookassa.serve import running
-from tests.scenarios.cinema import Cinema, Hands, Person, close_cinema, open_cinema, settings_for
+from tests.scenarios.cinema import Cinema, Hands, Person, close_cinema, key_pair, open_cinema, settings_for
 
 
 @dataclass
@@ -44,15 +42,7 @@ class Astray:
 
 @pytest.fixture(scope="module")
 async def astray(database_url: str, valkey: EmbeddedValkey) -> AsyncIterator[Astray]:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-    public = (
-        key.public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        .decode()
-    )
+    private, public = key_pair()
     now = datetime.now(UTC)
     ours, truth = Hands(now), Hands(now)
     with running(clock=truth) as yookassa:

@@ -18,8 +18,6 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 import uvicorn
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import select
 
 from domain.money import Money
@@ -33,6 +31,7 @@ from tests.scenarios.cinema import (
     Hands,
     Person,
     close_cinema,
+    key_pair,
     open_cinema,
     settings_for,
     start_of_story,
@@ -68,15 +67,11 @@ async def _within_reach(cinema: Cinema, port: Any) -> AsyncIterator[None]:
 @pytest.fixture(scope="module")
 async def cinema(database_url: str, valkey: EmbeddedValkey) -> AsyncIterator[Cinema]:
     """One that waits for answers less long than others, and is told by notifications."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    private, public = key_pair()
     clock, port = Hands(start_of_story()), listening("127.0.0.1", 0)
     webhook = f"http://127.0.0.1:{port.getsockname()[1]}/webhooks/yookassa"
     with running(clock=clock, notify_url=webhook) as yookassa:
-        settings = settings_for(database_url, valkey.url, yookassa, public.decode())
+        settings = settings_for(database_url, valkey.url, yookassa, public)
         settings = settings.model_copy(update={"payment_deadline_s": _DEADLINE_S})
         cinema = await open_cinema(settings, clock, yookassa, private)
         async with _within_reach(cinema, port):

@@ -7,11 +7,9 @@ import json
 from uuid import uuid4
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from infrastructure.simulators.auth.signing import issue_token
-from tests.scenarios.cinema import Cinema
+from tests.scenarios.cinema import Cinema, key_pair
 
 
 def _unsigned(user_id: str) -> str:
@@ -24,11 +22,7 @@ def _unsigned(user_id: str) -> str:
 @pytest.mark.parametrize("kind", ["none", "other key", "expired", "absent", "alg none"])
 async def test_a_token_that_auth_did_not_give_is_refused(cinema: Cinema, kind: str) -> None:
     user_id = str(uuid4())
-    foreign = (
-        rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        .decode()
-    )
+    foreign, _ = key_pair()
     token = {
         "none": "nonsense",
         "other key": issue_token(foreign, sub=user_id, ttl_s=3600),
