@@ -18,8 +18,6 @@ class LedgerPayment:
     status: str
     amount: int
     refunded: int
-    reason: str | None
-    page: bool
     method: str | None
 
 

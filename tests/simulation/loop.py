@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from typing import Any
 
 
 class _Selector(selectors.DefaultSelector):
@@ -38,7 +37,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self._elapsed += seconds + 1e-9
 
 
-def simulated_loop(*_: Any) -> SimulatedLoop:
+def simulated_loop() -> SimulatedLoop:
     """The loop that runs now."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, SimulatedLoop), "a simulated world runs on a loop of its own"

@@ -47,7 +47,6 @@ class Found:
 
     mutant: Mutant
     finding: str | None
-    seen_at: str
 
     @property
     def as_it_should(self) -> bool:
@@ -100,10 +99,9 @@ def look_for(mutant: Mutant) -> Found:
             text=True,
             timeout=600,
         )
-    seen_at, _, findings = played.stdout.partition("\n")
-    lines = findings.splitlines()
+    lines = played.stdout.splitlines()
     fitting = [line for line in lines if re.search(mutant.shows, line)]
-    return Found(mutant, next(iter(fitting or lines), None), seen_at)
+    return Found(mutant, next(iter(fitting or lines), None))
 
 
 def main(names: list[str]) -> int:

@@ -74,7 +74,6 @@ class Wishes:
     def __init__(self, chance: Chance, prices: dict[str, int]) -> None:
         self._chance = chance
         self._prices = prices
-        self.tokens: list[tuple[str, str]] = []
 
     def visit(
         self, person: Person, it: Expected | None, now: datetime, tokenise: Any

@@ -1,4 +1,4 @@
-"""One small world, told in plain lines: the instant it came to, then its findings. For code that is not trusted."""
+"""One small world, its findings told in plain lines. For code that is not trusted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SMALL = WorldSize(people=60, days=150, quiet_every_days=30)
 def main(seed: str, world: str) -> None:
     with servers_for(1) as [(database_url, redis_url)]:
         outcome = play_one(Servers(database_url, redis_url), f"{seed}/{world}", SMALL)
-    sys.stdout.write("\n".join([outcome.seen_at, *outcome.findings]) + "\n")
+    sys.stdout.writelines(f"{line}\n" for line in outcome.findings)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ FEW = {"general_decline", "call_issuer"}
 
 @dataclass(frozen=True, slots=True)
 class PlanTerms:
-    """What a plan sells; `months` of service for the count of subscription-months."""
+    """What a plan sells: `count` times `unit` of service."""
 
     code: str
     unit: str

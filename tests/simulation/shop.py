@@ -261,15 +261,12 @@ class SimulatedShop(PaymentSystem):
 
     def _ledger_payment(self, provider_id: str) -> LedgerPayment:
         found = self.imitation._books.payments[provider_id]
-        reason = found.cancellation.reason if found.cancellation else None
         return LedgerPayment(
             provider_id=found.id,
             payment_id=found.our_id,
             status=found.status.value,
             amount=found.amount.minor,
             refunded=found.refunded,
-            reason=reason,
-            page=found.confirm_until is not None,
             method=found.method.provider_method_id if found.method else None,
         )
 
