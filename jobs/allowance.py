@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 
 class Allowance:
     """What was not used is kept for one second at most. `monotonic` gives seconds that never go back."""
 
-    def __init__(self, a_second: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, a_second: float, monotonic: Callable[[], float]) -> None:
         self._a_second = a_second
         self._monotonic = monotonic
         self._left = a_second

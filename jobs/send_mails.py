@@ -108,7 +108,7 @@ class MailRoom:
         due = (
             select(mails.c.id)
             .where(mails.c.status == "owed", mails.c.retry_by <= func.clock_timestamp())
-            .order_by(mails.c.retry_by)
+            .order_by(mails.c.retry_by, mails.c.id)
             .limit(1)
             .with_for_update(skip_locked=True)
         )

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Table, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, Update, delete, func, or_, select, update
 
 from bootstrap import Service
 from commands.collect_payment import CollectPayment, collect_payment
@@ -56,7 +56,7 @@ class Sweeps:
         self._collecting = Duty(service, "payment", payments, at_once)
         self._returning = Duty(service, "refund", refunds, at_once)
         self._following = Duty(service, "notification", inbox, at_once)
-        self._allowance = Allowance(_STRANGERS_A_SECOND)
+        self._allowance = Allowance(_STRANGERS_A_SECOND, asyncio.get_running_loop().time)
         self._with_strangers = asyncio.Lock()
         self._following_strangers = Duty(service, "notification", inbox, asyncio.Semaphore(1))
         self._mails = MailRoom(service.engine, service.mail_sender(), service.settings.base_url, service.clock)
@@ -78,14 +78,12 @@ class Sweeps:
                 ~self._renewing.steps_aside(now),
                 _is_free(table),
             )
-            .order_by(table.c.next_charge_at)
+            .order_by(table.c.next_charge_at, table.c.id)
             .limit(_BATCH)
             .with_for_update(skip_locked=True)
         )
         claim = update(table).where(table.c.id.in_(due)).values(claimed_until=func.clock_timestamp() + _LEASE)
-        async with self._service.engine.begin() as connection:
-            ids = (await connection.execute(claim.returning(table.c.id))).scalars().all()
-        went = await self._renewing.each(ids, self._renew)
+        went = await self._renewing.each(await self._take(claim, table), self._renew)
         await self._release(table, went.done + went.set_back)
         return len(went.done)
 
@@ -139,7 +137,7 @@ class Sweeps:
                 or_(table.c.ask_again_at <= now, table.c.ask_again_by <= func.clock_timestamp(), too_far),
                 ~duty.steps_aside(now),
             )
-            .order_by(table.c.ask_again_by)
+            .order_by(table.c.ask_again_by, table.c.id)
             .limit(_BATCH)
             .with_for_update(skip_locked=True)
         )
@@ -148,9 +146,7 @@ class Sweeps:
         claim = update(table).where(table.c.id.in_(due))
         lapses = func.clock_timestamp() + _LEASE
         claim = claim.values(ask_again_at=now + _LEASE, ask_again_by=lapses, claimed_until=lapses)
-        async with self._service.engine.begin() as connection:
-            claimed: Sequence[UUID] = (await connection.execute(claim.returning(table.c.id))).scalars().all()
-        return claimed
+        return await self._take(claim, table)
 
     async def _ask_for_payment(self, payment_id: UUID) -> None:
         await collect_payment(CollectPayment(payment_id), self._service.transactions(), self._service.world)
@@ -184,14 +180,12 @@ class Sweeps:
         due = (
             select(inbox.c.id)
             .where(inbox.c.stranger.is_(strangers), inbox.c.retry_by <= func.clock_timestamp())
-            .order_by(inbox.c.retry_by)
+            .order_by(inbox.c.retry_by, inbox.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
         claim = update(inbox).where(inbox.c.id.in_(due)).values(retry_by=func.clock_timestamp() + _LEASE)
-        async with self._service.engine.begin() as connection:
-            claimed: Sequence[UUID] = (await connection.execute(claim.returning(inbox.c.id))).scalars().all()
-        return claimed
+        return await self._take(claim, inbox)
 
     async def _follow(self, entry_id: UUID) -> None:
         outcome = await follow_notification(
@@ -230,9 +224,14 @@ class Sweeps:
     async def _ids(self, duty: Duty, due: ColumnElement[bool], order: ColumnElement[datetime]) -> Sequence[UUID]:
         """Nobody claims these: they are short, ask nobody outside, and the second who comes finds them done."""
         aside = duty.steps_aside(self._service.clock.now())
-        query = select(subscriptions.c.id).where(due, ~aside).order_by(order).limit(_BATCH)
+        query = select(subscriptions.c.id).where(due, ~aside).order_by(order, subscriptions.c.id).limit(_BATCH)
         async with self._service.engine.connect() as connection:
             return (await connection.execute(query)).scalars().all()
+
+    async def _take(self, claim: Update, table: Table) -> Sequence[UUID]:
+        """Commit a claim; what was claimed, in the order in which it was made."""
+        async with self._service.engine.begin() as connection:
+            return sorted((await connection.execute(claim.returning(table.c.id))).scalars())
 
     async def _release(self, table: Table, ids: Sequence[UUID]) -> None:
         """Give claims back; one that nobody gives back lapses."""

@@ -71,5 +71,6 @@ class PostgresSetbacks:
 
     async def _which(self, which: ColumnElement[bool]) -> Sequence[UUID]:
         query = select(setbacks.c.object_id).where(setbacks.c.duty == self._duty, which)
+        query = query.order_by(setbacks.c.object_id)
         async with self._engine.connect() as connection:
             return (await connection.execute(query)).scalars().all()

@@ -81,9 +81,10 @@ class CommittedBooks:
     async def is_written(self, table: str, object_id: UUID) -> bool:
         return bool(await self._connection.fetchval(f"SELECT 1 FROM {table} WHERE id = $1", object_id))  # noqa: S608 -- our own names
 
-    async def is_removed(self, provider_method_id: str) -> bool:
-        query = "SELECT 1 FROM payment_methods WHERE provider_method_id = $1 AND removed_at IS NOT NULL"
-        return bool(await self._connection.fetchval(query, provider_method_id))
+    async def removed(self, provider_method_id: str) -> UUID | None:
+        query = "SELECT id FROM payment_methods WHERE provider_method_id = $1 AND removed_at IS NOT NULL"
+        method_id: UUID | None = await self._connection.fetchval(query, provider_method_id)
+        return method_id
 
 
 class Ids:

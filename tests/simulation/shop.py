@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -64,7 +64,7 @@ class Books(Protocol):
     """What the service has committed, asked for past everything that it could know itself."""
 
     async def is_written(self, table: str, object_id: UUID) -> bool: ...
-    async def is_removed(self, provider_method_id: str) -> bool: ...
+    async def removed(self, provider_method_id: str) -> UUID | None: ...
 
 
 _FAULTS = ("no answer, not done", "no answer, done", "stays pending", "asked for patience", "refused")
@@ -90,15 +90,30 @@ class SimulatedShop(PaymentSystem):
         self._books = books
         self._calls: Counter[str] = Counter()
         self._told: dict[str, str] = {}
+        self._removed_at: dict[UUID, int] = {}
         self._pages: dict[str, datetime] = {}
+
+    @contextmanager
+    def owner_removes(self, method_id: UUID) -> Iterator[None]:
+        """While its owner's request to remove a method is under way, a charge may slip in before it; after it, none."""
+        self._removed_at.pop(method_id, None)
+        try:
+            yield
+        finally:
+            self._removed_at[method_id] = self._turns.number
+
+    async def _is_known_to_be_removed(self, instrument: object) -> bool:
+        """Whether whoever charges it could have known: the books told so when it looked there last."""
+        method_id = await self._books.removed(instrument.provider_method_id) if isinstance(instrument, Saved) else None
+        removed_at = self._removed_at.get(method_id) if method_id is not None else None
+        return removed_at is not None and removed_at < self._turns.looked_at
 
     # --- the port --------------------------------------------------------------------------------
     async def create_payment(self, request: ChargeRequest) -> PaymentSnapshot | Refused | Silence:
         async def act() -> PaymentSnapshot | Refused | Silence:
             if not await self._books.is_written("payments", request.payment_id):
                 self.broken.append(f"payment {request.payment_id} was asked for before it was written (invariant 1)")
-            saved = request.instrument
-            if isinstance(saved, Saved) and await self._books.is_removed(saved.provider_method_id):
+            if await self._is_known_to_be_removed(request.instrument):
                 self.broken.append(f"payment {request.payment_id} charges a removed method (invariant 13)")
             return await self.imitation.create_payment(request)
 

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -50,6 +51,18 @@ class Turns:
     _in_transaction: bool = False
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
     _taken: int = 0
+    _number: int = 0
+    _looked: WeakKeyDictionary[asyncio.Task[Any], int] = field(default_factory=WeakKeyDictionary)
+
+    @property
+    def number(self) -> int:
+        """Of the turn that was begun last."""
+        return self._number
+
+    @property
+    def looked_at(self) -> int:
+        """The turn in which the task at work last had the database before it: what it knows is as old as that."""
+        return self._looked.get(_this_task(), 0)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[str | None]:
@@ -59,6 +72,7 @@ class Turns:
             return
         place = f"{_place()} commit"
         async with self._turn(in_transaction=True):
+            self._looked[_this_task()] = self._number
             yield place
         self.may_crash(f"{place}, after")
 
@@ -88,6 +102,7 @@ class Turns:
                     self._pass_on()  # it was let in, and dies at the door
                 raise
         self._holder, self._in_transaction = asyncio.current_task(), in_transaction
+        self._number += 1
         loop.outside += 1
         try:
             if not mine.alive:
@@ -123,6 +138,12 @@ class Turns:
 
 
 _LET_IN: Any = object()
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 def _how_likely(visit: int) -> float:

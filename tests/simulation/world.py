@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Coroutine, MutableMapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -296,8 +297,11 @@ class World:
         again = self.stage.clock.now() + timedelta(
             seconds=self.chance.between(f"{request.name}: again after try {request.tries}", 5, 3600)
         )
+        removes = request.method == "DELETE"
+        removing = self.stage.shop.owner_removes(UUID(request.path.rpartition("/")[2])) if removes else nullcontext()
         try:
-            reply = await self._send(request.method, request.path, request.body, request.key, token)
+            with removing:
+                reply = await self._send(request.method, request.path, request.body, request.key, token)
         except (Crash, asyncio.CancelledError):
             request.not_before = again
             self.requests.append(request)

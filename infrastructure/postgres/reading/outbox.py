@@ -68,7 +68,7 @@ class Outbox:
                 _CLAIM_FRESH if only_fresh else _CLAIM_DUE,
                 {"lease": self._lease_s, "projection": self._projection, "limit": limit},
             )
-            return [OutboxRow(*row) for row in rows]
+            return sorted((OutboxRow(*row) for row in rows), key=lambda row: row.id)
 
     async def done(self, rows: Iterable[OutboxRow]) -> None:
         await self._execute(_DONE, rows)
