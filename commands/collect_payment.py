@@ -28,12 +28,12 @@ class CollectPayment:
 async def collect_payment(command: CollectPayment, open_uow: OpenUnitOfWork, world: World) -> Payment:
     """Make the charge, or learn what became of it: for the first call, its repetition and the janitor alike."""
     async with open_uow() as uow:
-        payment = await uow.payments.find(command.payment_id)
-        charged = payment is not None and await _may_charge(payment, uow)
-        written_ago = await uow.payments.written_ago(command.payment_id)
-    if payment is None or payment.payment_system is None:
-        raise NotFoundHere("payment")
-    return await collect(payment, open_uow, world, may_charge=charged, first_call=False, written_ago=written_ago)
+        found = await uow.payments.find_with_age(command.payment_id)
+        if found is None or found[0].payment_system is None:
+            raise NotFoundHere("payment")
+        payment, written_ago = found
+        may_charge = payment.provider_payment_id is None and await _may_charge(payment, uow)
+    return await collect(payment, open_uow, world, may_charge=may_charge, first_call=False, written_ago=written_ago)
 
 
 async def _may_charge(payment: Payment, uow: UnitOfWork) -> bool:

@@ -25,7 +25,7 @@ class CreatePlan:
 
 async def create_plan(command: CreatePlan, uow: UnitOfWork, world: World) -> Plan:
     """Put a plan on sale; its first price holds from now on."""
-    if await uow.plans.lock(command.code) is not None:
+    if await uow.plans.lock_by_code(command.code) is not None:
         raise AlreadyExists(f"There is a plan {command.code}.")
     plan = Plan(
         id=world.new_id(),
@@ -54,7 +54,7 @@ class EditPlan:
 
 
 async def edit_plan(command: EditPlan, uow: UnitOfWork, world: World) -> Plan:
-    plan = await uow.plans.lock(command.code)
+    plan = await uow.plans.lock_by_code(command.code)
     if plan is None:
         raise NotFoundHere("plan")
     plan.name = command.name if command.name is not None else plan.name
@@ -77,7 +77,7 @@ class Deleted:
 
 async def retire_plan(command: RetirePlan, uow: UnitOfWork, world: World) -> Plan | Deleted:
     """Delete a plan that nobody ever had; archive one that is in use."""
-    plan = await uow.plans.lock(command.code)
+    plan = await uow.plans.lock_by_code(command.code)
     if plan is None:
         raise NotFoundHere("plan")
     if await uow.plans.is_used(plan.id):

@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import Update, and_, bindparam, func, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -34,6 +34,36 @@ _LEASE_S: Final = 60
 _TRY_S: Final = 45.0  # well within the lease, so that no other worker starts on a mail that is still being sent
 _LONGEST_PAUSE_S: Final = 300
 _LONGEST_ERROR: Final = 500
+
+
+_IS_DUE = and_(mails.c.status == "owed", mails.c.retry_by <= func.clock_timestamp())
+_HOW_MANY = select(func.count()).select_from(select(mails.c.id).where(_IS_DUE).limit(bindparam("most")).subquery())
+_DUE_LONGEST = (
+    select(mails.c.id)
+    .where(_IS_DUE)
+    .order_by(mails.c.retry_by, mails.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+    .scalar_subquery()
+)
+_OWED = ("id", "user_id", "events", "object_id", "facts", "request_id", "attempts")
+_TAKE = (
+    update(mails)
+    .where(mails.c.id == _DUE_LONGEST)
+    .values(retry_by=func.clock_timestamp() + timedelta(seconds=_LEASE_S), attempts=mails.c.attempts + 1)
+    .returning(*(mails.c[name] for name in _OWED))
+)
+_STILL_OWED = update(mails).where(mails.c.id == bindparam("its_id"), mails.c.status == "owed")
+_SENT = _STILL_OWED.values(status="sent", sent_at=bindparam("at"), retry_by=None, last_error=None)
+_TITLE_OF_METHOD = (
+    select(payment_methods.c.title)
+    .join(payments, payments.c.payment_method_id == payment_methods.c.id)
+    .where(payments.c.id == bindparam("payment"), payments.c.user_id == bindparam("reader"))
+    .scalar_subquery()
+)
+_READER = select(
+    users.c.email, users.c.name, users.c.locale, users.c.zone, users.c.erased_at, _TITLE_OF_METHOD.label("method_title")
+).where(users.c.id == bindparam("reader"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +119,8 @@ class MailRoom:
 
     async def _due(self, most: int) -> int:
         """How many are due, at most so many: no more lanes than mails, and mostly none."""
-        due = select(mails.c.id).where(mails.c.status == "owed", mails.c.retry_by <= func.clock_timestamp()).limit(most)
         async with self._engine.connect() as connection:
-            return (await connection.execute(select(func.count()).select_from(due.subquery()))).scalar_one()
+            return int((await connection.execute(_HOW_MANY, {"most": most})).scalar_one())
 
     async def _lane(self, places: Iterator[int]) -> int:
         sent = 0
@@ -105,29 +134,8 @@ class MailRoom:
 
     async def _take(self) -> _Owed | None:
         """Claim the mail that has been due longest, or None."""
-        due = (
-            select(mails.c.id)
-            .where(mails.c.status == "owed", mails.c.retry_by <= func.clock_timestamp())
-            .order_by(mails.c.retry_by, mails.c.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        claim = (
-            update(mails)
-            .where(mails.c.id == due.scalar_subquery())
-            .values(retry_by=func.clock_timestamp() + timedelta(seconds=_LEASE_S), attempts=mails.c.attempts + 1)
-            .returning(
-                mails.c.id,
-                mails.c.user_id,
-                mails.c.events,
-                mails.c.object_id,
-                mails.c.facts,
-                mails.c.request_id,
-                mails.c.attempts,
-            )
-        )
         async with self._engine.begin() as connection:
-            row = (await connection.execute(claim)).one_or_none()
+            row = (await connection.execute(_TAKE)).one_or_none()
         return None if row is None else _Owed(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
 
     async def _handle(self, owed: _Owed) -> bool:
@@ -184,17 +192,9 @@ class MailRoom:
 
     async def _reader(self, owed: _Owed, facts: Mapping[str, Any]) -> _Reader | None:
         """Who reads it, with the title of the method that the payment was made by, where both are known."""
-        title = (
-            select(payment_methods.c.title)
-            .join(payments, payments.c.payment_method_id == payment_methods.c.id)
-            .where(and_(payments.c.id == _uuid(facts.get("payment_id")), payments.c.user_id == owed.user_id))
-            .scalar_subquery()
-        )
-        query = select(
-            users.c.email, users.c.name, users.c.locale, users.c.zone, users.c.erased_at, title.label("method_title")
-        ).where(users.c.id == owed.user_id)
+        about = {"reader": owed.user_id, "payment": _uuid(facts.get("payment_id"))}
         async with self._engine.connect() as connection:
-            row = (await connection.execute(query)).one_or_none()
+            row = (await connection.execute(_READER, about)).one_or_none()
         return None if row is None else _Reader(*row)
 
     def _links(self, facts: Mapping[str, Any]) -> dict[str, str]:
@@ -209,30 +209,32 @@ class MailRoom:
 
     async def _note(self, owed: _Owed, outcome: Sent | TryLater | Undeliverable, at: datetime) -> None:
         """Write the outcome down. That a mail was sent is true whoever holds it now; the rest is this try's only."""
-        mine = update(mails).where(mails.c.id == owed.id, mails.c.status == "owed")
         match outcome:
             case Sent():
-                change = mine.values(status="sent", sent_at=at, retry_by=None, last_error=None)
+                change, told = _SENT, {"its_id": owed.id, "at": at}
             case TryLater(why):
                 pause = timedelta(seconds=pause_s(owed.attempts))
-                change = mine.where(mails.c.attempts == owed.attempts).values(
-                    retry_by=func.clock_timestamp() + pause, last_error=_fit(why)
-                )
+                change = _mine(owed).values(retry_by=func.clock_timestamp() + pause, last_error=_fit(why))
+                told = {"its_id": owed.id}
             case Undeliverable(why):
-                change = mine.where(mails.c.attempts == owed.attempts).values(
-                    status="undeliverable", retry_by=None, last_error=_fit(why)
-                )
+                change = _mine(owed).values(status="undeliverable", retry_by=None, last_error=_fit(why))
+                told = {"its_id": owed.id}
         try:
             async with self._engine.begin() as connection:
-                await connection.execute(change)
+                await connection.execute(change, told)
         except DBAPIError:  # a connection that Postgres's restart broke meanwhile; unwritten, the mail is sent twice
             async with self._engine.begin() as connection:
-                await connection.execute(change)
+                await connection.execute(change, told)
 
 
 def pause_s(attempts: int) -> int:
     """Seconds until the next try after so many: 2, 4, 8, … up to five minutes."""
     return min(1 << min(attempts, 16), _LONGEST_PAUSE_S)
+
+
+def _mine(owed: _Owed) -> Update:
+    """What changes it only while this try holds it."""
+    return _STILL_OWED.where(mails.c.attempts == owed.attempts)
 
 
 def _language(locale: str | None) -> str:

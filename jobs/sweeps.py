@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import ColumnElement, Table, Update, delete, func, or_, select, update
 
 from bootstrap import Service
-from commands.collect_payment import CollectPayment, collect_payment
+from commands.collect_payment import CollectPayment, collect, collect_payment
 from commands.end_subscription import (
     AskForMethod,
     EndSubscription,
@@ -96,7 +96,7 @@ class Sweeps:
             async with transactions() as uow:
                 await ask_for_method(AskForMethod(subscription_id), uow, self._service.world)
             return
-        await collect_payment(CollectPayment(payment.id), transactions, self._service.world)
+        await collect(payment, transactions, self._service.world)
 
     async def reminders(self) -> int:
         due = subscriptions.c.remind_at <= self._service.clock.now()

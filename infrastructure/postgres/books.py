@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Generic
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, String, case, cast, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    bindparam,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import IllegalTransition
@@ -19,8 +32,10 @@ from domain.plan import Plan
 from domain.refund import Refund
 from domain.subscription import Subscription
 from infrastructure.postgres import rows, tables
-from infrastructure.postgres.rows import A, AggregateMapping
+from infrastructure.postgres.rows import A, AggregateMapping, Row
 from infrastructure.postgres.tables import payment_methods, payments, plan_prices, plans, refunds, subscriptions, users
+
+Values = dict[str, Any]
 
 
 class Book(Generic[A]):
@@ -35,39 +50,40 @@ class Book(Generic[A]):
     def add(self, aggregate: A) -> None:
         self._added.append(aggregate)
 
+    async def find(self, its_id: UUID) -> A | None:
+        return await self._one(self._mapping.by_id, {"its_id": its_id})
+
+    async def lock(self, its_id: UUID) -> A | None:
+        return await self._one(self._mapping.by_id_locked, {"its_id": its_id}, lock=True)
+
     async def flush(self) -> list[A]:
         """Write changes, then additions; returns what was written, its version raised."""
         written: list[A] = []
-        table = self._mapping.table
+        mapping = self._mapping
         for aggregate, before in self._loaded.values():
-            after = self._mapping.to_row(aggregate)
+            after = mapping.to_row(aggregate)
             changed = {name: value for name, value in after.items() if value != before[name]}
             if not changed:
                 continue
-            result = await self._connection.execute(
-                update(table)
-                .where(table.c.id == aggregate.id, table.c.version == aggregate.version)
-                .values(**changed, version=aggregate.version + 1)
-            )
+            place = {"its_id": aggregate.id, "its_version": aggregate.version, "version": aggregate.version + 1}
+            result = await self._connection.execute(mapping.change, place | changed)
             if result.rowcount != 1:
-                raise IllegalTransition(f"{table.name} {aggregate.id} was changed without its lock")
+                raise IllegalTransition(f"{mapping.table.name} {aggregate.id} was changed without its lock")
             aggregate.version += 1
             written.append(aggregate)
         for aggregate in self._added:
             aggregate.version = 1
-            await self._connection.execute(
-                insert(table).values(id=aggregate.id, version=1, **self._mapping.to_row(aggregate))
-            )
+            row = {"id": aggregate.id, "version": 1, **mapping.to_row(aggregate)}
+            await self._connection.execute(mapping.addition, row)
             written.append(aggregate)
         return written
 
-    async def _one(self, query: Select[Any], *, lock: bool) -> A | None:
-        return next(iter(await self._all(query, lock=lock)), None)
+    async def _one(self, query: Select[Any], values: Values | None = None, *, lock: bool = False) -> A | None:
+        return next(iter(await self._all(query, values, lock=lock)), None)
 
-    async def _all(self, query: Select[Any], *, lock: bool) -> list[A]:
-        if lock:
-            query = query.with_for_update(of=self._mapping.table)
-        found = (await self._connection.execute(query)).mappings().all()
+    async def _all(self, query: Select[Any], values: Values | None = None, *, lock: bool = False) -> list[A]:
+        """`lock`: the query locks what it finds, and what becomes of that is written back."""
+        found = (await self._connection.execute(query, values)).mappings().all()
         return [self._seen(row, keep=lock) for row in found]
 
     async def _by_reference(self, source: str, reference: str) -> A | None:
@@ -75,11 +91,9 @@ class Book(Generic[A]):
         table = self._mapping.table
         name = f"{table.name} {source} {reference}"
         await self._connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
-        return await self._one(
-            select(table).where(table.c.source == source, table.c.reference == reference), lock=False
-        )
+        return await self._one(select(table).where(table.c.source == source, table.c.reference == reference))
 
-    def _seen(self, row: Mapping[str, Any], *, keep: bool) -> A:
+    def _seen(self, row: Row, *, keep: bool) -> A:
         known = self._loaded.get(row["id"])
         if known is not None:
             return known[0]
@@ -89,6 +103,9 @@ class Book(Generic[A]):
         return aggregate
 
 
+_PLAN_BY_CODE = rows.PLANS.query.where(plans.c.code == bindparam("code"))
+
+
 class PlanBook(Book[Plan]):
     def __init__(self, connection: AsyncConnection, now: datetime) -> None:
         super().__init__(connection, rows.PLANS)
@@ -96,16 +113,17 @@ class PlanBook(Book[Plan]):
         self._prices: list[tuple[Plan, Money, datetime]] = []
 
     async def by_code(self, code: str) -> Plan | None:
-        return await self._one(self._query().where(plans.c.code == code), lock=False)
+        return await self._one(_PLAN_BY_CODE, {"code": code, "now": self._now})
 
     async def by_id(self, plan_id: UUID) -> Plan:
-        plan = await self._one(self._query().where(plans.c.id == plan_id), lock=False)
+        plan = await self._one(rows.PLANS.by_id, {"its_id": plan_id, "now": self._now})
         if plan is None:
             raise LookupError(f"no plan {plan_id}")
         return plan
 
-    async def lock(self, code: str) -> Plan | None:
-        return await self._one(self._query().where(plans.c.code == code), lock=True)
+    async def lock_by_code(self, code: str) -> Plan | None:
+        locked = _PLAN_BY_CODE.with_for_update(of=plans)
+        return await self._one(locked, {"code": code, "now": self._now}, lock=True)
 
     async def is_used(self, plan_id: UUID) -> bool:
         used = select(exists().where(subscriptions.c.plan_id == plan_id))
@@ -138,15 +156,17 @@ class PlanBook(Book[Plan]):
             )
         return written
 
-    def _query(self) -> Select[Any]:
-        holding = (
-            select(plan_prices.c.amount, plan_prices.c.currency)
-            .where(plan_prices.c.plan_id == plans.c.id, plan_prices.c.valid_from <= self._now)
-            .order_by(plan_prices.c.valid_from.desc())
-            .limit(1)
-            .lateral()
-        )
-        return select(plans, holding.c.amount, holding.c.currency).join(holding, onclause=plans.c.id == plans.c.id)
+
+_OWNER = select(subscriptions.c.user_id).where(subscriptions.c.id == bindparam("its_id"))
+_RUNNING = subscriptions.c.status.not_in(["canceled", "expired"])
+_RUNNING_OF = rows.SUBSCRIPTIONS.query.where(
+    subscriptions.c.user_id == bindparam("user_id"), subscriptions.c.plan_id == bindparam("plan_id"), _RUNNING
+).with_for_update(of=subscriptions)
+_RUNNING_BY_METHOD = (
+    rows.SUBSCRIPTIONS.query.where(subscriptions.c.payment_method_id == bindparam("method_id"), _RUNNING)
+    .order_by(subscriptions.c.id)
+    .with_for_update(of=subscriptions)
+)
 
 
 class SubscriptionBook(Book[Subscription]):
@@ -154,44 +174,56 @@ class SubscriptionBook(Book[Subscription]):
         super().__init__(connection, rows.SUBSCRIPTIONS)
 
     async def owner(self, subscription_id: UUID) -> UUID | None:
-        query = select(subscriptions.c.user_id).where(subscriptions.c.id == subscription_id)
-        owner: UUID | None = (await self._connection.execute(query)).scalar_one_or_none()
+        found = await self._connection.execute(_OWNER, {"its_id": subscription_id})
+        owner: UUID | None = found.scalar_one_or_none()
         return owner
 
-    async def find(self, subscription_id: UUID) -> Subscription | None:
-        return await self._one(self._query().where(subscriptions.c.id == subscription_id), lock=False)
-
-    async def lock(self, subscription_id: UUID) -> Subscription | None:
-        return await self._one(self._query().where(subscriptions.c.id == subscription_id), lock=True)
-
     async def running_of(self, user_id: UUID, plan_id: UUID) -> Subscription | None:
-        mine = (subscriptions.c.user_id == user_id) & (subscriptions.c.plan_id == plan_id)
-        running = subscriptions.c.status.not_in(["canceled", "expired"])
-        return await self._one(self._query().where(mine, running), lock=True)
+        return await self._one(_RUNNING_OF, {"user_id": user_id, "plan_id": plan_id}, lock=True)
 
     async def lock_of_method(self, payment_method_id: UUID) -> list[Subscription]:
         """Those not ended that would be charged through it."""
-        running = subscriptions.c.status.not_in(["canceled", "expired"])
-        query = self._query().where(subscriptions.c.payment_method_id == payment_method_id, running)
-        return await self._all(query.order_by(subscriptions.c.id), lock=True)
+        return await self._all(_RUNNING_BY_METHOD, {"method_id": payment_method_id}, lock=True)
 
-    @staticmethod
-    def _query() -> Select[Any]:
-        return select(
-            subscriptions, plans.c.code.label("plan_code"), plans.c.period_unit, plans.c.period_count
-        ).join_from(subscriptions, plans)
+
+def _of_subscription(subscription_id: UUID | ColumnElement[UUID]) -> ColumnElement[bool]:
+    """By way of its owner, whose payments are few and have an index."""
+    owner = select(subscriptions.c.user_id).where(subscriptions.c.id == subscription_id).scalar_subquery()
+    return (payments.c.user_id == owner) & (payments.c.subscription_id == subscription_id)
+
+
+_PAYMENT_BY_PROVIDER_ID = select(payments).where(
+    payments.c.payment_system == bindparam("payment_system"), payments.c.provider_payment_id == bindparam("provider_id")
+)
+_PAYMENT_WITH_AGE = rows.PAYMENTS.by_id.add_columns((func.clock_timestamp() - payments.c.sent_by).label("written_ago"))
+_PAYMENT_OF_PERIOD = (
+    select(payments)
+    .where(
+        payments.c.subscription_id == bindparam("subscription_id"),
+        payments.c.period_number == bindparam("period_number"),
+        payments.c.status == PaymentStatus.SUCCEEDED.value,
+        payments.c.period_start.is_not(None),
+    )
+    .with_for_update(of=payments)
+)
+_ATTEMPTS = (
+    select(func.count())
+    .select_from(payments)
+    .where(_of_subscription(bindparam("subscription_id")), payments.c.period_number == bindparam("period_number"))
+)
 
 
 class PaymentBook(Book[Payment]):
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__(connection, rows.PAYMENTS)
 
-    async def find(self, payment_id: UUID) -> Payment | None:
-        return await self._one(select(payments).where(payments.c.id == payment_id), lock=False)
+    async def find_with_age(self, payment_id: UUID) -> tuple[Payment, timedelta] | None:
+        found = (await self._connection.execute(_PAYMENT_WITH_AGE, {"its_id": payment_id})).mappings().one_or_none()
+        return None if found is None else (self._seen(found, keep=False), found["written_ago"] or timedelta(0))
 
     async def find_by_provider_id(self, payment_system: str, provider_payment_id: str) -> Payment | None:
-        theirs = (payments.c.payment_system == payment_system) & (payments.c.provider_payment_id == provider_payment_id)
-        return await self._one(select(payments).where(theirs), lock=False)
+        theirs = {"payment_system": payment_system, "provider_id": provider_payment_id}
+        return await self._one(_PAYMENT_BY_PROVIDER_ID, theirs)
 
     async def find_by_reference(self, source: str, reference: str) -> Payment | None:
         return await self._by_reference(source, reference)
@@ -204,83 +236,70 @@ class PaymentBook(Book[Payment]):
         ]
         query = select(payments).where(_of_subscription(subscription_id), or_(*named))
         order = case(*((condition, place) for place, condition in enumerate(named)))
-        return await self._one(query.order_by(order).limit(1), lock=False)
-
-    async def lock(self, payment_id: UUID) -> Payment | None:
-        return await self._one(select(payments).where(payments.c.id == payment_id), lock=True)
+        return await self._one(query.order_by(order).limit(1))
 
     async def of_current_period(self, subscription_id: UUID, period_number: int) -> Payment | None:
-        query = select(payments).where(
-            payments.c.subscription_id == subscription_id,
-            payments.c.period_number == period_number,
-            payments.c.status == PaymentStatus.SUCCEEDED.value,
-            payments.c.period_start.is_not(None),
-        )
-        return await self._one(query, lock=True)
-
-    async def written_ago(self, payment_id: UUID) -> timedelta:
-        query = select(func.clock_timestamp() - payments.c.sent_by).where(payments.c.id == payment_id)
-        ago: timedelta | None = (await self._connection.execute(query)).scalar_one_or_none()
-        return ago or timedelta(0)
+        period = {"subscription_id": subscription_id, "period_number": period_number}
+        return await self._one(_PAYMENT_OF_PERIOD, period, lock=True)
 
     async def attempts(self, subscription_id: UUID, period_number: int) -> int:
-        query = (
-            select(func.count())
-            .select_from(payments)
-            .where(_of_subscription(subscription_id), payments.c.period_number == period_number)
-        )
-        return int((await self._connection.execute(query)).scalar_one())
+        period = {"subscription_id": subscription_id, "period_number": period_number}
+        return int((await self._connection.execute(_ATTEMPTS, period)).scalar_one())
 
 
-def _of_subscription(subscription_id: UUID) -> ColumnElement[bool]:
-    """By way of its owner, whose payments are few and have an index."""
-    owner = select(subscriptions.c.user_id).where(subscriptions.c.id == subscription_id).scalar_subquery()
-    return (payments.c.user_id == owner) & (payments.c.subscription_id == subscription_id)
+_REFUND_BY_PROVIDER_ID = select(refunds).where(
+    refunds.c.payment_system == bindparam("payment_system"), refunds.c.provider_refund_id == bindparam("provider_id")
+)
+_OPEN_REFUND = select(refunds).where(
+    refunds.c.payment_id == bindparam("payment_id"), refunds.c.status.in_(["pending", "unknown"])
+)
 
 
 class RefundBook(Book[Refund]):
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__(connection, rows.REFUNDS)
 
-    async def find(self, refund_id: UUID) -> Refund | None:
-        return await self._one(select(refunds).where(refunds.c.id == refund_id), lock=False)
-
     async def find_by_provider_id(self, payment_system: str, provider_refund_id: str) -> Refund | None:
-        theirs = (refunds.c.payment_system == payment_system) & (refunds.c.provider_refund_id == provider_refund_id)
-        return await self._one(select(refunds).where(theirs), lock=False)
+        theirs = {"payment_system": payment_system, "provider_id": provider_refund_id}
+        return await self._one(_REFUND_BY_PROVIDER_ID, theirs)
 
     async def find_by_reference(self, source: str, reference: str) -> Refund | None:
         return await self._by_reference(source, reference)
 
-    async def lock(self, refund_id: UUID) -> Refund | None:
-        return await self._one(select(refunds).where(refunds.c.id == refund_id), lock=True)
-
     async def open_of(self, payment_id: UUID) -> Refund | None:
-        running = refunds.c.status.in_(["pending", "unknown"])
-        return await self._one(select(refunds).where(refunds.c.payment_id == payment_id, running), lock=False)
+        return await self._one(_OPEN_REFUND, {"payment_id": payment_id})
+
+
+_METHOD_BY_PROVIDER_ID = (
+    select(payment_methods)
+    .where(
+        payment_methods.c.user_id == bindparam("user_id"),
+        payment_methods.c.payment_system == bindparam("payment_system"),
+        payment_methods.c.provider_method_id == bindparam("provider_id"),
+    )
+    .with_for_update(of=payment_methods)
+)
+_METHODS_OF = (
+    select(payment_methods)
+    .where(payment_methods.c.user_id == bindparam("user_id"), payment_methods.c.removed_at.is_(None))
+    .order_by(payment_methods.c.id)
+    .with_for_update(of=payment_methods)
+)
 
 
 class PaymentMethodBook(Book[PaymentMethod]):
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__(connection, rows.PAYMENT_METHODS)
 
-    async def find(self, method_id: UUID) -> PaymentMethod | None:
-        return await self._one(select(payment_methods).where(payment_methods.c.id == method_id), lock=False)
-
-    async def lock(self, method_id: UUID) -> PaymentMethod | None:
-        return await self._one(select(payment_methods).where(payment_methods.c.id == method_id), lock=True)
-
     async def by_provider_id(self, user_id: UUID, payment_system: str, provider_method_id: str) -> PaymentMethod | None:
-        query = select(payment_methods).where(
-            payment_methods.c.user_id == user_id,
-            payment_methods.c.payment_system == payment_system,
-            payment_methods.c.provider_method_id == provider_method_id,
-        )
-        return await self._one(query, lock=True)
+        theirs = {"user_id": user_id, "payment_system": payment_system, "provider_id": provider_method_id}
+        return await self._one(_METHOD_BY_PROVIDER_ID, theirs, lock=True)
 
     async def all_of(self, user_id: UUID) -> list[PaymentMethod]:
-        mine = (payment_methods.c.user_id == user_id) & payment_methods.c.removed_at.is_(None)
-        return await self._all(select(payment_methods).where(mine).order_by(payment_methods.c.id), lock=True)
+        return await self._all(_METHODS_OF, {"user_id": user_id}, lock=True)
+
+
+_REGISTRATION_BY_CODE = select(tables.payment_systems).where(tables.payment_systems.c.code == bindparam("code"))
 
 
 class RegistrationBook(Book[PaymentSystemRegistration]):
@@ -288,12 +307,10 @@ class RegistrationBook(Book[PaymentSystemRegistration]):
         super().__init__(connection, rows.REGISTRATIONS)
 
     async def by_code(self, code: str) -> PaymentSystemRegistration | None:
-        table = tables.payment_systems
-        return await self._one(select(table).where(table.c.code == code), lock=False)
+        return await self._one(_REGISTRATION_BY_CODE, {"code": code})
 
-    async def lock(self, code: str) -> PaymentSystemRegistration | None:
-        table = tables.payment_systems
-        return await self._one(select(table).where(table.c.code == code), lock=True)
+    async def lock_by_code(self, code: str) -> PaymentSystemRegistration | None:
+        return await self._one(_REGISTRATION_BY_CODE.with_for_update(), {"code": code}, lock=True)
 
     async def is_used(self, code: str) -> bool:
         used = select(exists().where(subscriptions.c.payment_system == code))
@@ -305,8 +322,9 @@ class RegistrationBook(Book[PaymentSystemRegistration]):
         await self._connection.execute(delete(table).where(table.c.id == registration.id))
 
 
+_ZONE = select(users.c.zone).where(users.c.id == bindparam("user_id"))
+
+
 async def zone_of(connection: AsyncConnection, user_id: UUID) -> str | None:
-    zone: str | None = (
-        await connection.execute(select(users.c.zone).where(users.c.id == user_id))
-    ).scalar_one_or_none()
+    zone: str | None = (await connection.execute(_ZONE, {"user_id": user_id})).scalar_one_or_none()
     return zone

@@ -6,12 +6,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text, update
+from sqlalchemy import bindparam, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.ports import NewId
 from infrastructure.postgres.tables import cases
+
+_RESOLVE = (
+    update(cases)
+    .where(
+        cases.c.kind == bindparam("its_kind"),
+        cases.c.subject == bindparam("its_subject"),
+        cases.c.resolved_at.is_(None),
+    )
+    .values(resolved_at=bindparam("at"), resolution="it has solved itself")
+)
 
 
 class PostgresCases:
@@ -52,8 +62,4 @@ class PostgresCases:
 
     async def resolve(self, kind: str, subject: str, at: datetime) -> None:
         """Close it where it has solved itself; nothing where there is none."""
-        await self._connection.execute(
-            update(cases)
-            .where(cases.c.kind == kind, cases.c.subject == subject, cases.c.resolved_at.is_(None))
-            .values(resolved_at=at, resolution="it has solved itself")
-        )
+        await self._connection.execute(_RESOLVE, {"its_kind": kind, "its_subject": subject, "at": at})

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -23,8 +23,22 @@ LEASE = timedelta(seconds=30)
 """Longer than a request may take: after it the next try of the same key goes on with what this one began."""
 
 
-def _is(call: Call) -> ColumnElement[bool]:
-    return and_(keys.c.caller == call.caller, keys.c.route == call.route, keys.c.key == call.key)
+_IS_IT = and_(
+    keys.c.caller == bindparam("its_caller"), keys.c.route == bindparam("its_route"), keys.c.key == bindparam("its_key")
+)
+_CLAIM = insert(keys).values(leased_until=func.clock_timestamp() + LEASE).on_conflict_do_nothing().returning(keys.c.key)
+_KEEP = update(keys).where(_IS_IT)
+_FIND = select(keys, (keys.c.leased_until > func.clock_timestamp()).label("running")).where(_IS_IT)
+_TAKE_OVER = (
+    update(keys)
+    .where(_IS_IT, keys.c.leased_until <= func.clock_timestamp(), keys.c.reply_status.is_(None))
+    .values(leased_until=func.clock_timestamp() + LEASE)
+    .returning(keys.c.key)
+)
+
+
+def _place(call: Call) -> dict[str, Any]:
+    return {"its_caller": call.caller, "its_route": call.route, "its_key": call.key}
 
 
 @dataclass(slots=True)
@@ -52,15 +66,16 @@ class CallTransactions:
 
     async def _claim(self, uow: PostgresUnitOfWork) -> None:
         # A second request waits here, on the index, until the first has committed or rolled back.
-        row = insert(keys).values(
-            caller=self.call.caller,
-            route=self.call.route,
-            key=self.call.key,
-            fingerprint=self.call.fingerprint,
-            created_at=uow.now,
-            leased_until=func.clock_timestamp() + LEASE,
+        claimed = await uow.connection.execute(
+            _CLAIM,
+            {
+                "caller": self.call.caller,
+                "route": self.call.route,
+                "key": self.call.key,
+                "fingerprint": self.call.fingerprint,
+                "created_at": uow.now,
+            },
         )
-        claimed = await uow.connection.execute(row.on_conflict_do_nothing().returning(keys.c.key))
         if claimed.scalar_one_or_none() is None:
             raise KeyTaken
 
@@ -78,7 +93,7 @@ class CallTransactions:
         elif self._operation_id is not None:
             kept = {"operation_id": self._operation_id}
         if kept:
-            await uow.connection.execute(update(keys).where(_is(self.call)).values(**kept))
+            await uow.connection.execute(_KEEP, _place(self.call) | kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +104,8 @@ class PostgresIdempotencyKeys:
     inner: Transactions
 
     async def find(self, call: Call) -> KeptCall | None:
-        running = (keys.c.leased_until > func.clock_timestamp()).label("running")
         async with self.engine.connect() as connection:
-            row = (await connection.execute(select(keys, running).where(_is(call)))).mappings().one_or_none()
+            row = (await connection.execute(_FIND, _place(call))).mappings().one_or_none()
         if row is None:
             return None
         reply = None
@@ -101,12 +115,8 @@ class PostgresIdempotencyKeys:
 
     async def take_over(self, call: Call) -> bool:
         """Take the lease of a request that has died; False where somebody else was quicker."""
-        lapsed = and_(_is(call), keys.c.leased_until <= func.clock_timestamp(), keys.c.reply_status.is_(None))
         async with self.engine.begin() as connection:
-            taken = await connection.execute(
-                update(keys).where(lapsed).values(leased_until=func.clock_timestamp() + LEASE).returning(keys.c.key)
-            )
-            return taken.scalar_one_or_none() is not None
+            return (await connection.execute(_TAKE_OVER, _place(call))).scalar_one_or_none() is not None
 
     def transactions(self, call: Call, present: Present) -> CallTransactions:
         return CallTransactions(call, present, self.inner)

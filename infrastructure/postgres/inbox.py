@@ -5,11 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.ports import InboxEntry, NewId
 from infrastructure.postgres.tables import inbox
+
+_LOCK = select(inbox).where(inbox.c.id == bindparam("its_id"), inbox.c.status == "new").with_for_update()
+_DONE = (
+    update(inbox)
+    .where(inbox.c.id == bindparam("its_id"))
+    .values(status="done", retry_by=None, done_at=func.clock_timestamp(), outcome=bindparam("came_of_it"))
+)
 
 
 class PostgresInbox:
@@ -19,8 +26,7 @@ class PostgresInbox:
 
     async def lock(self, entry_id: UUID) -> InboxEntry | None:
         """The entry, if it still waits."""
-        query = select(inbox).where(inbox.c.id == entry_id, inbox.c.status == "new").with_for_update()
-        row = (await self._connection.execute(query)).mappings().one_or_none()
+        row = (await self._connection.execute(_LOCK, {"its_id": entry_id})).mappings().one_or_none()
         if row is None:
             return None
         return InboxEntry(
@@ -45,11 +51,7 @@ class PostgresInbox:
         return status
 
     async def done(self, entry_id: UUID, outcome: str) -> None:
-        await self._connection.execute(
-            update(inbox)
-            .where(inbox.c.id == entry_id)
-            .values(status="done", retry_by=None, done_at=func.clock_timestamp(), outcome=outcome)
-        )
+        await self._connection.execute(_DONE, {"its_id": entry_id, "came_of_it": outcome})
 
     async def failed(self, entry_id: UUID, why: str, retry_after_s: float, *, set_aside: bool) -> None:
         retry_by = None if set_aside else func.clock_timestamp() + timedelta(seconds=retry_after_s)

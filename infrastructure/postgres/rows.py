@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Table
+from sqlalchemy import Insert, Select, Table, Update, bindparam, insert, select, true, update
 
 from domain.money import Money
 from domain.payment import Payment, PaymentKind, PaymentStatus, PaysWith
@@ -20,7 +21,7 @@ from domain.refund import Refund, RefundOrigin, RefundStatus
 from domain.subscription import Subscription, SubscriptionStatus
 from infrastructure.postgres import tables
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 
 
 class Aggregate(Protocol):
@@ -34,11 +35,34 @@ A = TypeVar("A", bound=Aggregate)
 
 @dataclass(frozen=True)
 class AggregateMapping(Generic[A]):
-    """`table` holds what `to_row` writes, without `id` and `version`; `from_row` reads it back."""
+    """`table` holds what `to_row` writes, without `id` and `version`; `from_row` reads back what `query` finds.
+
+    Its statements are built once: building one takes longer than running it.
+    """
 
     table: Table
     to_row: Callable[[A], dict[str, Any]]
     from_row: Callable[[Row], A]
+    query: Select[Any]
+
+    @cached_property
+    def by_id(self) -> Select[Any]:
+        """Takes `its_id`."""
+        return self.query.where(self.table.c.id == bindparam("its_id"))
+
+    @cached_property
+    def by_id_locked(self) -> Select[Any]:
+        return self.by_id.with_for_update(of=self.table)
+
+    @cached_property
+    def change(self) -> Update:
+        """Takes `its_id`, `its_version` and the columns that change."""
+        at_version = self.table.c.version == bindparam("its_version")
+        return update(self.table).where(self.table.c.id == bindparam("its_id"), at_version)
+
+    @cached_property
+    def addition(self) -> Insert:
+        return insert(self.table)
 
 
 def _plan_to_row(plan: Plan) -> dict[str, Any]:
@@ -285,14 +309,35 @@ def _period(row: Row) -> Period | None:
     return Period(row["period_start"], row["period_end"]) if row["period_end"] else None
 
 
-PLANS = AggregateMapping(tables.plans, _plan_to_row, plan_from_row)
-SUBSCRIPTIONS = AggregateMapping(tables.subscriptions, _subscription_to_row, _subscription_from_row)
-PAYMENTS = AggregateMapping(tables.payments, _payment_to_row, _payment_from_row)
-REFUNDS = AggregateMapping(tables.refunds, _refund_to_row, _refund_from_row)
+_PRICE = (
+    select(tables.plan_prices.c.amount, tables.plan_prices.c.currency)
+    .where(tables.plan_prices.c.plan_id == tables.plans.c.id, tables.plan_prices.c.valid_from <= bindparam("now"))
+    .order_by(tables.plan_prices.c.valid_from.desc())
+    .limit(1)
+    .lateral()
+)
+_ITS_PLAN = (tables.plans.c.code.label("plan_code"), tables.plans.c.period_unit, tables.plans.c.period_count)
+
+PLANS = AggregateMapping(
+    tables.plans,
+    _plan_to_row,
+    plan_from_row,
+    # With the price that holds at `now`.
+    select(tables.plans, _PRICE.c.amount, _PRICE.c.currency).join_from(tables.plans, _PRICE, true()),
+)
+SUBSCRIPTIONS = AggregateMapping(
+    tables.subscriptions,
+    _subscription_to_row,
+    _subscription_from_row,
+    select(tables.subscriptions, *_ITS_PLAN).join_from(tables.subscriptions, tables.plans),
+)
+PAYMENTS = AggregateMapping(tables.payments, _payment_to_row, _payment_from_row, select(tables.payments))
+REFUNDS = AggregateMapping(tables.refunds, _refund_to_row, _refund_from_row, select(tables.refunds))
 PAYMENT_METHODS: AggregateMapping[PaymentMethod] = AggregateMapping(
     tables.payment_methods,
     _same_names(_METHOD),
     lambda row: PaymentMethod(id=row["id"], version=row["version"], **{name: row[name] for name in _METHOD}),
+    select(tables.payment_methods),
 )
 REGISTRATIONS: AggregateMapping[PaymentSystemRegistration] = AggregateMapping(
     tables.payment_systems,
@@ -300,4 +345,5 @@ REGISTRATIONS: AggregateMapping[PaymentSystemRegistration] = AggregateMapping(
     lambda row: PaymentSystemRegistration(
         id=row["id"], version=row["version"], **{name: row[name] for name in _REGISTRATION}
     ),
+    select(tables.payment_systems),
 )

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, insert, update
+from sqlalchemy import any_, bindparam, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as PGUUID
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -24,6 +26,27 @@ from infrastructure.postgres.inbox import PostgresInbox
 from infrastructure.postgres.reconciliations import PostgresReconciliations
 
 Step = Callable[["PostgresUnitOfWork"], Awaitable[None]]
+
+# Statements that every transaction runs are built once: building one takes longer than running it.
+_LOCK_PERSON = select(tables.users.c.id).where(tables.users.c.id == bindparam("id")).with_for_update(key_share=True)
+# Where another transaction makes the same person meanwhile, this one waits for it and locks what it made.
+_NEW_PERSON = upsert(tables.users).on_conflict_do_update(index_elements=["id"], set_={"id": tables.users.c.id})
+_RAISE_VERSIONS = (
+    update(tables.users)
+    .where(tables.users.c.id == any_(bindparam("user_ids", type_=ARRAY(PGUUID(as_uuid=True)))))
+    .values(version=tables.users.c.version + 1)
+    .returning(tables.users.c.id, tables.users.c.version)
+)
+_OWED_TO_PROJECTIONS = text("""
+    INSERT INTO outbox (projection, user_id, object_id, version)
+    SELECT * FROM unnest(
+        CAST(:projections AS text[]), CAST(:user_ids AS uuid[]),
+        CAST(:object_ids AS uuid[]), CAST(:versions AS bigint[])
+    )
+    RETURNING id
+""")
+_NEW_EVENT = insert(tables.events)
+_NEW_MAIL = insert(tables.mails)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +92,9 @@ class PostgresUnitOfWork:
         self._events: list[Event] = []
 
     async def lock_person(self, user_id: UUID) -> None:
-        row = upsert(tables.users).values(id=user_id)
-        await self.connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"id": tables.users.c.id}))
+        whom = {"id": user_id}
+        if (await self.connection.execute(_LOCK_PERSON, whom)).scalar_one_or_none() is None:
+            await self.connection.execute(_NEW_PERSON, whom)
 
     async def remember_person(self, person: Person) -> None:
         known = {"email": person.email, "name": person.name, "locale": person.locale, "zone": person.zone}
@@ -110,48 +134,38 @@ class PostgresUnitOfWork:
             for user_id in sorted({s.user_id for s in subscriptions})
         ]
         if rows:
-            ids = (
-                await self.connection.execute(insert(tables.outbox).values(rows).returning(tables.outbox.c.id))
-            ).scalars()
-            found = list(ids)
-            self.written = Written(min(found), max(found))
+            columns = {f"{name}s": [row[name] for row in rows] for name in rows[0]}
+            ids = list((await self.connection.execute(_OWED_TO_PROJECTIONS, columns)).scalars())
+            self.written = Written(min(ids), max(ids))
         await self._write_events()
 
     async def _raise_versions(self, user_ids: set[UUID]) -> dict[UUID, int]:
         if not user_ids:
             return {}
-        raised = await self.connection.execute(
-            update(tables.users)
-            .where(tables.users.c.id.in_(user_ids))
-            .values(version=tables.users.c.version + 1)
-            .returning(tables.users.c.id, tables.users.c.version)
-        )
+        raised = await self.connection.execute(_RAISE_VERSIONS, {"user_ids": sorted(user_ids)})
         return {row.id: row.version for row in raised}
 
     async def _write_events(self) -> None:
         if not self._events:
             return
         new_id = self._around.new_id
-        await self.connection.execute(
-            insert(tables.events).values(
-                [
-                    {
-                        "id": new_id(),
-                        "at": event.at,
-                        "type": event.type.value,
-                        "user_id": event.user_id,
-                        "subscription_id": event.subscription_id,
-                        "payment_id": event.payment_id,
-                        "refund_id": event.refund_id,
-                        "actor_kind": self._actor.kind.value,
-                        "actor_id": self._actor.id,
-                        "request_id": self._request_id,
-                        "data": dict(event.data),
-                    }
-                    for event in self._events
-                ]
-            )
-        )
+        happened = [
+            {
+                "id": new_id(),
+                "at": event.at,
+                "type": event.type.value,
+                "user_id": event.user_id,
+                "subscription_id": event.subscription_id,
+                "payment_id": event.payment_id,
+                "refund_id": event.refund_id,
+                "actor_kind": self._actor.kind.value,
+                "actor_id": self._actor.id,
+                "request_id": self._request_id,
+                "data": dict(event.data),
+            }
+            for event in self._events
+        ]
+        await self.connection.execute(_NEW_EVENT, happened)
         letters = [
             {
                 "id": new_id(),
@@ -165,7 +179,7 @@ class PostgresUnitOfWork:
             for letter in owed_letters(self._events)
         ]
         if letters:
-            await self.connection.execute(insert(tables.mails).values(letters))
+            await self.connection.execute(_NEW_MAIL, letters)
 
 
 @dataclass(frozen=True, slots=True)
