@@ -123,6 +123,15 @@ async def test_two_rooms_at_work_at_once_share_the_mails(around: Surroundings) -
     assert set(arrived) == owed
 
 
+async def test_of_mails_due_at_one_instant_the_oldest_goes_first_wherever_its_row_lies(around: Surroundings) -> None:
+    person, due = await around.person(), datetime(2026, 1, 1, tzinfo=UTC)
+    for number in (3, 1, 2):
+        await around.owe(person, id=UUID(int=number), retry_by=due)
+    for number in (1, 2, 3):
+        assert await around.room().send_owed(1) == 1
+        assert (await around.mail(UUID(int=number))).status == "sent"
+
+
 async def test_no_more_are_sent_than_asked_for(around: Surroundings) -> None:
     person = await around.person()
     for _ in range(6):
