@@ -14,12 +14,13 @@ class Allowance:
         self._left = a_second
         self._looked_at = monotonic()
 
-    def take(self) -> bool:
+    def is_left(self) -> bool:
         """Whether it may be done once more now."""
         now = self._monotonic()
         self._left = min(self._left + (now - self._looked_at) * self._a_second, self._a_second)
         self._looked_at = now
-        if self._left < 1:
-            return False
+        return self._left >= 1
+
+    def take(self) -> None:
+        """It is done."""
         self._left -= 1
-        return True

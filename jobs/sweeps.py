@@ -170,9 +170,10 @@ class Sweeps:
         async with self._with_strangers:
             done = 0
             for _ in range(_STRANGERS_A_SECOND):
-                ids = await self._claim_notifications(1, strangers=True) if self._allowance.take() else []
-                if not ids:
+                ids = await self._claim_notifications(1, strangers=True) if self._allowance.is_left() else []
+                if not ids:  # which costs nothing of what is allowed: there was nothing to look into
                     break
+                self._allowance.take()
                 done += len((await self._following_strangers.each(ids, self._follow)).done)
             return done
 

@@ -195,8 +195,21 @@ def test_an_allowance_is_so_many_a_second_and_saves_up_no_more_than_one_seconds(
     now = 100.0
     allowance = Allowance(5, lambda: now)
 
-    assert [allowance.take() for _ in range(6)] == [True] * 5 + [False]
+    def until_used_up() -> int:
+        done = 0
+        while allowance.is_left():
+            allowance.take()
+            done += 1
+        return done
+
+    assert until_used_up() == 5
     now += 0.41
-    assert [allowance.take() for _ in range(3)] == [True, True, False]
+    assert until_used_up() == 2
     now += 60
-    assert [allowance.take() for _ in range(6)] == [True] * 5 + [False]
+    assert until_used_up() == 5
+
+
+def test_to_look_and_find_nothing_costs_nothing_of_an_allowance() -> None:
+    allowance = Allowance(1, lambda: 100.0)
+
+    assert [allowance.is_left() for _ in range(9)] == [True] * 9
