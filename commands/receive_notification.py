@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from commands.book_cabinet_refund import NOT_YET, BookCabinetRefund, book_cabinet_refund
@@ -17,6 +18,9 @@ from domain.ports import InboxEntry, Intake, OpenUnitOfWork, PaymentSystem, Rece
 
 _TRIES = 12
 _LONGEST_WAIT_S = 600
+_PATIENCE = timedelta(days=3)
+"""For so long nobody is bothered by what only takes time: an outage of the payment system, a refund under way."""
+_SILENCE = "silence"
 _NO_NEWS = "no news: it has ended so here, too"
 """Nothing of the notification is believed, so nobody has to be asked; most of them come to say this."""
 
@@ -54,11 +58,13 @@ async def follow_notification(command: FollowNotification, open_uow: OpenUnitOfW
         return "done before"
     try:
         outcome = await _follow(entry, open_uow, world)
-        failed = outcome.startswith(("silence", NOT_YET))
+        takes_time, failed = outcome.startswith((_SILENCE, NOT_YET)), False
     except Exception as error:  # noqa: BLE001 -- a poison entry is set aside with its reason; the sweep goes on
-        outcome, failed = f"{type(error).__name__}: {error}", True
+        outcome, takes_time, failed = f"{type(error).__name__}: {error}", False, True
     async with open_uow() as uow:
-        if failed:
+        if takes_time and entry.age < _PATIENCE:
+            await uow.inbox.wait(entry.id, outcome, min(max(entry.age.total_seconds(), 1.0), _LONGEST_WAIT_S))
+        elif takes_time or failed:
             wait_s = min(2.0**entry.attempts, _LONGEST_WAIT_S)
             await uow.inbox.failed(entry.id, outcome, wait_s, set_aside=entry.attempts + 1 >= _TRIES)
         else:
@@ -90,7 +96,7 @@ async def _look_into_payment(entry: InboxEntry, system: PaymentSystem, open_uow:
     news = await system.get_payment(entry.provider_object_id)
     match news:
         case Silence(why=why):
-            return f"silence: {why}"
+            return f"{_SILENCE}: {why}"
         case NotFound():
             return "forged: the payment system has no such payment"
         case PaymentSnapshot(payment_id=None):
@@ -119,7 +125,7 @@ async def _look_into_refund(entry: InboxEntry, system: PaymentSystem, open_uow: 
     news = await system.get_refund(entry.provider_object_id)
     match news:
         case Silence(why=why):
-            return f"silence: {why}"
+            return f"{_SILENCE}: {why}"
         case NotFound():
             return "forged: the payment system has no such refund"
         case RefundSnapshot(refund_id=None):

@@ -283,6 +283,10 @@ class Inbox(Protocol):
 
     async def lock(self, entry_id: UUID) -> InboxEntry | None: ...
     async def done(self, entry_id: UUID, outcome: str) -> None: ...
+    async def wait(self, entry_id: UUID, why: str, retry_after_s: float) -> None:
+        """It takes more time; this is no failure of it."""
+        ...
+
     async def failed(self, entry_id: UUID, why: str, retry_after_s: float, *, set_aside: bool) -> None: ...
     async def replay(self, entry_id: UUID) -> str | None:
         """Let one that was set aside wait again; how it stood before, None where there is none."""
@@ -308,6 +312,8 @@ class InboxEntry:
     event: str
     provider_object_id: str
     attempts: int
+    age: timedelta
+    """Since it came, by the database's clock."""
 
 
 class UnitOfWork(Protocol):

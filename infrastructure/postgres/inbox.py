@@ -11,7 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.ports import InboxEntry, NewId
 from infrastructure.postgres.tables import inbox
 
-_LOCK = select(inbox).where(inbox.c.id == bindparam("its_id"), inbox.c.status == "new").with_for_update()
+_LOCK = (
+    select(inbox, (func.clock_timestamp() - inbox.c.received_at).label("age"))
+    .where(inbox.c.id == bindparam("its_id"), inbox.c.status == "new")
+    .with_for_update()
+)
 _DONE = (
     update(inbox)
     .where(inbox.c.id == bindparam("its_id"))
@@ -36,6 +40,7 @@ class PostgresInbox:
             event=row["event"],
             provider_object_id=row["provider_object_id"],
             attempts=row["attempts"],
+            age=row["age"],
         )
 
     async def replay(self, entry_id: UUID) -> str | None:
@@ -52,6 +57,11 @@ class PostgresInbox:
 
     async def done(self, entry_id: UUID, outcome: str) -> None:
         await self._connection.execute(_DONE, {"its_id": entry_id, "came_of_it": outcome})
+
+    async def wait(self, entry_id: UUID, why: str, retry_after_s: float) -> None:
+        again_at = func.clock_timestamp() + timedelta(seconds=retry_after_s)
+        later = update(inbox).where(inbox.c.id == entry_id).values(retry_by=again_at, outcome=why[:500])
+        await self._connection.execute(later)
 
     async def failed(self, entry_id: UUID, why: str, retry_after_s: float, *, set_aside: bool) -> None:
         retry_by = None if set_aside else func.clock_timestamp() + timedelta(seconds=retry_after_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -12,15 +13,22 @@ from infrastructure.postgres.tables import inbox
 from tests.scenarios.cinema import GOOD_CARD, Cinema
 
 
-async def _all_tries(cinema: Cinema) -> None:
+async def _tries(cinema: Cinema, *, older_by: timedelta = timedelta(0)) -> None:
     """As if the pauses between its tries were over, and no stranger had to wait for its turn."""
+    older = {"received_at": inbox.c.received_at - older_by}
+    due = {"retry_by": func.clock_timestamp(), "stranger": False}
     for _ in range(20):
         async with cinema.service.engine.begin() as connection:
-            await connection.execute(
-                update(inbox).where(inbox.c.status == "new").values(retry_by=func.clock_timestamp(), stranger=False)
-            )
+            await connection.execute(update(inbox).where(inbox.c.status == "new").values(**due, **older))
         if not await cinema.sweeps.inbox():
             return
+
+
+async def _status(cinema: Cinema, object_id: str) -> tuple[str, int, str]:
+    async with cinema.service.engine.connect() as connection:
+        query = select(inbox.c.status, inbox.c.attempts, inbox.c.outcome)
+        row = (await connection.execute(query.where(inbox.c.provider_object_id == object_id))).one()
+    return row.status, row.attempts, row.outcome.partition(":")[0]
 
 
 async def _listed(cinema: Cinema, status: str = "set_aside") -> list[dict[str, Any]]:
@@ -36,7 +44,7 @@ async def test_one_that_was_set_aside_is_listed_without_its_body_and_followed_ag
     told = {"type": "notification", "event": "payment.succeeded", "object": theirs}
     await cinema.yookassa.outage("refuse")
     await cinema.api.post("/webhooks/yookassa", json=told)
-    await _all_tries(cinema)
+    await _tries(cinema, older_by=timedelta(days=3))
     await cinema.yookassa.lift()
 
     [entry] = [one for one in await _listed(cinema) if one["provider_object_id"] == object_id]
@@ -60,6 +68,20 @@ async def test_one_that_was_set_aside_is_listed_without_its_body_and_followed_ag
     assert entry["id"] not in {one["id"] for one in await _listed(cinema)}
 
 
+async def test_an_outage_of_the_payment_system_sets_no_notification_aside(cinema: Cinema) -> None:
+    object_id = uuid4().hex
+    told = {"type": "notification", "event": "refund.succeeded", "object": {"id": object_id}}
+    await cinema.yookassa.outage("refuse")
+    await cinema.api.post("/webhooks/yookassa", json=told)
+    await _tries(cinema)
+    assert await _status(cinema, object_id) == ("new", 0, "silence")
+
+    await cinema.yookassa.lift()
+    await _tries(cinema)
+
+    assert await _status(cinema, object_id) == ("done", 0, "forged")
+
+
 async def test_what_was_paid_on_the_page_is_settled_by_its_replayed_notification(cinema: Cinema) -> None:
     boris = await cinema.person()
     await cinema.yookassa.fault("create_payment", "no_answer", when="after", times=1)
@@ -71,7 +93,7 @@ async def test_what_was_paid_on_the_page_is_settled_by_its_replayed_notification
     told = {"type": "notification", "event": "payment.succeeded", "object": {"id": theirs["id"]}}
     await cinema.yookassa.outage("refuse")
     await cinema.api.post("/webhooks/yookassa", json=told)
-    await _all_tries(cinema)
+    await _tries(cinema, older_by=timedelta(days=3))
     await cinema.yookassa.lift()
 
     [entry] = [one for one in await _listed(cinema) if one["provider_object_id"] == theirs["id"]]
