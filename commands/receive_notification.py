@@ -13,8 +13,10 @@ from commands.send_refund import SendRefund, send_refund
 from commands.settle_payment import SettlePayment, settle_payment
 from commands.settle_refund import SettleRefund, settle_refund
 from commands.world import World
+from domain.payment import Payment
 from domain.payment_system import NotFound, NotificationKind, PaymentSnapshot, RefundSnapshot, Silence
-from domain.ports import InboxEntry, Intake, OpenUnitOfWork, PaymentSystem, ReceivedNotification
+from domain.ports import InboxEntry, Intake, OpenUnitOfWork, PaymentSystem, ReceivedNotification, UnitOfWork
+from domain.refund import Refund
 
 _TRIES = 12
 _LONGEST_WAIT_S = 600
@@ -54,8 +56,11 @@ async def follow_notification(command: FollowNotification, open_uow: OpenUnitOfW
     """Fetch the object that the notification points at and settle what it says; returns what came of it."""
     async with open_uow() as uow:
         entry = await uow.inbox.lock(command.entry_id)
-    if entry is None:
-        return "done before"
+        if entry is None:
+            return "done before"
+        if await _is_no_news(entry, uow):
+            await uow.inbox.done(entry.id, _NO_NEWS)
+            return _NO_NEWS
     try:
         outcome = await _follow(entry, open_uow, world)
         takes_time, failed = outcome.startswith((_SILENCE, NOT_YET)), False
@@ -70,6 +75,16 @@ async def follow_notification(command: FollowNotification, open_uow: OpenUnitOfW
         else:
             await uow.inbox.done(entry.id, outcome)
     return outcome
+
+
+async def _is_no_news(entry: InboxEntry, uow: UnitOfWork) -> bool:
+    theirs = (entry.payment_system, entry.provider_object_id)
+    ended: Payment | Refund | None = None
+    if entry.kind == NotificationKind.PAYMENT:
+        ended = await uow.payments.find_by_provider_id(*theirs)
+    elif entry.kind == NotificationKind.REFUND:
+        ended = await uow.refunds.find_by_provider_id(*theirs)
+    return ended is not None and not ended.is_open and entry.event == f"{entry.kind}.{ended.status}"
 
 
 async def _follow(entry: InboxEntry, open_uow: OpenUnitOfWork, world: World) -> str:
@@ -87,8 +102,6 @@ async def _follow_payment(entry: InboxEntry, system: PaymentSystem, open_uow: Op
     if payment is not None and payment.is_open:
         await collect_payment(CollectPayment(payment.id), open_uow, world)
         return "asked"
-    if payment is not None and entry.event == f"payment.{payment.status}":
-        return _NO_NEWS
     return await _look_into_payment(entry, system, open_uow, world)
 
 
@@ -116,8 +129,6 @@ async def _follow_refund(entry: InboxEntry, system: PaymentSystem, open_uow: Ope
     if refund is not None and refund.is_open:
         await send_refund(SendRefund(refund.id), open_uow, world)
         return "asked"
-    if refund is not None and entry.event == f"refund.{refund.status}":
-        return _NO_NEWS
     return await _look_into_refund(entry, system, open_uow, world)
 
 

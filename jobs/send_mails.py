@@ -93,7 +93,7 @@ class MailRoom:
     """Any number may work on one table. `base_url`: where the API is reached from outside; `clock` dates the mails."""
 
     def __init__(self, engine: AsyncEngine, sender: SmtpSender, base_url: str, clock: Clock) -> None:
-        self._engine = engine
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # each statement stands for itself
         self._sender = sender
         self._base_url = base_url.rstrip("/")
         self._clock = clock
@@ -134,7 +134,7 @@ class MailRoom:
 
     async def _take(self) -> _Owed | None:
         """Claim the mail that has been due longest, or None."""
-        async with self._engine.begin() as connection:
+        async with self._engine.connect() as connection:
             row = (await connection.execute(_TAKE)).one_or_none()
         return None if row is None else _Owed(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
 
@@ -220,10 +220,10 @@ class MailRoom:
                 change = _mine(owed).values(status="undeliverable", retry_by=None, last_error=_fit(why))
                 told = {"its_id": owed.id}
         try:
-            async with self._engine.begin() as connection:
+            async with self._engine.connect() as connection:
                 await connection.execute(change, told)
         except DBAPIError:  # a connection that Postgres's restart broke meanwhile; unwritten, the mail is sent twice
-            async with self._engine.begin() as connection:
+            async with self._engine.connect() as connection:
                 await connection.execute(change, told)
 
 

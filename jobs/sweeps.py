@@ -49,6 +49,9 @@ class Sweeps:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._engine = service.engine.execution_options(
+            isolation_level="AUTOCOMMIT"
+        )  # each statement stands for itself
         at_once = asyncio.Semaphore(_AT_ONCE)
         self._renewing = Duty(service, "renewal", subscriptions, at_once)
         self._reminding = Duty(service, "reminder", subscriptions, at_once)
@@ -207,7 +210,7 @@ class Sweeps:
         keys, now = idempotency_keys.c, self._service.clock.now()
         # By both clocks: one that is ahead for an hour must not make a repeated request a new one.
         old = (keys.created_at < now - _KEYS_LIVE) & (keys.leased_until < func.clock_timestamp() - _KEYS_LIVE)
-        async with self._service.engine.begin() as connection:
+        async with self._engine.connect() as connection:
             return (await connection.execute(delete(idempotency_keys).where(old))).rowcount
 
     async def old_notifications(self) -> int:
@@ -219,26 +222,26 @@ class Sweeps:
             or_(table.c.stranger, table.c.received_at < now - _NOTIFICATIONS_LIVE),
         )
         gone = delete(table).where(table.c.id.in_(old.limit(_AT_A_TIME)))
-        async with self._service.engine.begin() as connection:
+        async with self._engine.connect() as connection:
             return (await connection.execute(gone)).rowcount
 
     async def _ids(self, duty: Duty, due: ColumnElement[bool], order: ColumnElement[datetime]) -> Sequence[UUID]:
         """Nobody claims these: they are short, ask nobody outside, and the second who comes finds them done."""
         aside = duty.steps_aside(self._service.clock.now())
         query = select(subscriptions.c.id).where(due, ~aside).order_by(order, subscriptions.c.id).limit(_BATCH)
-        async with self._service.engine.connect() as connection:
+        async with self._engine.connect() as connection:
             return (await connection.execute(query)).scalars().all()
 
     async def _take(self, claim: Update, table: Table) -> Sequence[UUID]:
         """Commit a claim; what was claimed, in the order in which it was made."""
-        async with self._service.engine.begin() as connection:
+        async with self._engine.connect() as connection:
             return sorted((await connection.execute(claim.returning(table.c.id))).scalars())
 
     async def _release(self, table: Table, ids: Sequence[UUID]) -> None:
         """Give claims back; one that nobody gives back lapses."""
         if ids:
             release = update(table).where(table.c.id.in_(ids)).values(claimed_until=None)
-            async with self._service.engine.begin() as connection:
+            async with self._engine.connect() as connection:
                 await connection.execute(release)
 
 

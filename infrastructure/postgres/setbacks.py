@@ -23,7 +23,7 @@ class PostgresSetbacks:
     """Of one duty. A setback waits 1, 5, 25 and then 60 minutes, by the service's clock or the wall's."""
 
     def __init__(self, engine: AsyncEngine, duty: str) -> None:
-        self._engine = engine
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # each statement stands for itself
         self._duty = duty
 
     def holds(self, object_id: ColumnElement[UUID], now: datetime) -> ColumnElement[bool]:
@@ -52,7 +52,7 @@ class PostgresSetbacks:
             "retry_by": func.clock_timestamp() + later,
         }
         noted = row.on_conflict_do_update(index_elements=["duty", "object_id"], set_=changed).returning(failures)
-        async with self._engine.begin() as connection:
+        async with self._engine.connect() as connection:
             return int((await connection.execute(noted)).scalar_one())
 
     async def among(self, object_ids: Sequence[UUID]) -> Sequence[UUID]:
@@ -66,7 +66,7 @@ class PostgresSetbacks:
     async def end(self, object_ids: Sequence[UUID]) -> None:
         """They were done, or there is nothing to do any more."""
         gone = delete(setbacks).where(setbacks.c.duty == self._duty, setbacks.c.object_id.in_(object_ids))
-        async with self._engine.begin() as connection:
+        async with self._engine.connect() as connection:
             await connection.execute(gone)
 
     async def _which(self, which: ColumnElement[bool]) -> Sequence[UUID]:
