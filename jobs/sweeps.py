@@ -59,7 +59,7 @@ class Sweeps:
         self._collecting = Duty(service, "payment", payments, at_once)
         self._returning = Duty(service, "refund", refunds, at_once)
         self._following = Duty(service, "notification", inbox, at_once)
-        self._allowance = Allowance(_STRANGERS_A_SECOND, asyncio.get_running_loop().time)
+        self._allowance = Allowance(_STRANGERS_A_SECOND, lambda: asyncio.get_running_loop().time())
         self._with_strangers = asyncio.Lock()
         self._following_strangers = Duty(service, "notification", inbox, asyncio.Semaphore(1))
         self._mails = MailRoom(service.engine, service.mail_sender(), service.settings.base_url, service.clock)

@@ -209,6 +209,16 @@ def test_an_allowance_is_so_many_a_second_and_saves_up_no_more_than_one_seconds(
     assert until_used_up() == 5
 
 
+def test_an_allowance_is_made_before_its_clock_runs() -> None:
+    """As the demo makes a worker's sweeps before their event loop is at work."""
+    allowance = Allowance(1, lambda: asyncio.get_running_loop().time())
+
+    async def may_be_done() -> bool:
+        return allowance.is_left()
+
+    assert asyncio.run(may_be_done())
+
+
 def test_to_look_and_find_nothing_costs_nothing_of_an_allowance() -> None:
     allowance = Allowance(1, lambda: 100.0)
 
