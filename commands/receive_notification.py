@@ -58,11 +58,12 @@ async def follow_notification(command: FollowNotification, open_uow: OpenUnitOfW
         entry = await uow.inbox.lock(command.entry_id)
         if entry is None:
             return "done before"
-        if await _is_no_news(entry, uow):
+        ours = await _what_it_is_about(entry, uow)
+        if ours is not None and not ours.is_open and entry.event == f"{entry.kind}.{ours.status}":
             await uow.inbox.done(entry.id, _NO_NEWS)
             return _NO_NEWS
     try:
-        outcome = await _follow(entry, open_uow, world)
+        outcome = await _follow(entry, ours, open_uow, world)
         takes_time, failed = outcome.startswith((_SILENCE, NOT_YET)), False
     except Exception as error:  # noqa: BLE001 -- a poison entry is set aside with its reason; the sweep goes on
         outcome, takes_time, failed = f"{type(error).__name__}: {error}", False, True
@@ -77,32 +78,29 @@ async def follow_notification(command: FollowNotification, open_uow: OpenUnitOfW
     return outcome
 
 
-async def _is_no_news(entry: InboxEntry, uow: UnitOfWork) -> bool:
-    theirs = (entry.payment_system, entry.provider_object_id)
-    ended: Payment | Refund | None = None
+async def _what_it_is_about(entry: InboxEntry, uow: UnitOfWork) -> Payment | Refund | None:
+    """Ours, where its id there is known here already."""
     if entry.kind == NotificationKind.PAYMENT:
-        ended = await uow.payments.find_by_provider_id(*theirs)
-    elif entry.kind == NotificationKind.REFUND:
-        ended = await uow.refunds.find_by_provider_id(*theirs)
-    return ended is not None and not ended.is_open and entry.event == f"{entry.kind}.{ended.status}"
-
-
-async def _follow(entry: InboxEntry, open_uow: OpenUnitOfWork, world: World) -> str:
-    system = await world.payment_systems.by_code(entry.payment_system)
+        return await uow.payments.find_by_provider_id(entry.payment_system, entry.provider_object_id)
     if entry.kind == NotificationKind.REFUND:
-        return await _follow_refund(entry, system, open_uow, world)
+        return await uow.refunds.find_by_provider_id(entry.payment_system, entry.provider_object_id)
+    return None
+
+
+async def _follow(entry: InboxEntry, ours: Payment | Refund | None, open_uow: OpenUnitOfWork, world: World) -> str:
+    system = await world.payment_systems.by_code(entry.payment_system)
+    match ours:
+        case Payment(is_open=True):
+            await collect_payment(CollectPayment(ours.id), open_uow, world)
+            return "asked"
+        case Refund(is_open=True):
+            await send_refund(SendRefund(ours.id), open_uow, world)
+            return "asked"
     if entry.kind == NotificationKind.PAYMENT:
-        return await _follow_payment(entry, system, open_uow, world)
+        return await _look_into_payment(entry, system, open_uow, world)
+    if entry.kind == NotificationKind.REFUND:
+        return await _look_into_refund(entry, system, open_uow, world)
     return "nothing waits for this"
-
-
-async def _follow_payment(entry: InboxEntry, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World) -> str:
-    async with open_uow() as uow:
-        payment = await uow.payments.find_by_provider_id(entry.payment_system, entry.provider_object_id)
-    if payment is not None and payment.is_open:
-        await collect_payment(CollectPayment(payment.id), open_uow, world)
-        return "asked"
-    return await _look_into_payment(entry, system, open_uow, world)
 
 
 async def _look_into_payment(entry: InboxEntry, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World) -> str:
@@ -121,15 +119,6 @@ async def _look_into_payment(entry: InboxEntry, system: PaymentSystem, open_uow:
                 return "not ours: there is no such payment"
             await settle_payment(SettlePayment(payment_id, news), open_uow, world)
     return "settled"
-
-
-async def _follow_refund(entry: InboxEntry, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World) -> str:
-    async with open_uow() as uow:
-        refund = await uow.refunds.find_by_provider_id(entry.payment_system, entry.provider_object_id)
-    if refund is not None and refund.is_open:
-        await send_refund(SendRefund(refund.id), open_uow, world)
-        return "asked"
-    return await _look_into_refund(entry, system, open_uow, world)
 
 
 async def _look_into_refund(entry: InboxEntry, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World) -> str:

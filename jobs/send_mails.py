@@ -209,16 +209,15 @@ class MailRoom:
 
     async def _note(self, owed: _Owed, outcome: Sent | TryLater | Undeliverable, at: datetime) -> None:
         """Write the outcome down. That a mail was sent is true whoever holds it now; the rest is this try's only."""
+        told: dict[str, object] = {"its_id": owed.id}
         match outcome:
             case Sent():
-                change, told = _SENT, {"its_id": owed.id, "at": at}
+                change, told["at"] = _SENT, at
             case TryLater(why):
                 pause = timedelta(seconds=pause_s(owed.attempts))
                 change = _mine(owed).values(retry_by=func.clock_timestamp() + pause, last_error=_fit(why))
-                told = {"its_id": owed.id}
             case Undeliverable(why):
                 change = _mine(owed).values(status="undeliverable", retry_by=None, last_error=_fit(why))
-                told = {"its_id": owed.id}
         try:
             async with self._engine.connect() as connection:
                 await connection.execute(change, told)

@@ -41,9 +41,11 @@ Values = dict[str, Any]
 class Book(Generic[A]):
     """One table of aggregates. Loads each row once; `flush` writes what has changed, guarded by its version."""
 
-    def __init__(self, connection: AsyncConnection, mapping: AggregateMapping[A]) -> None:
+    def __init__(self, connection: AsyncConnection, mapping: AggregateMapping[A], given: Values | None = None) -> None:
+        """`given`: what the mapping's query takes, whatever it is asked for."""
         self._connection = connection
         self._mapping = mapping
+        self._given: Values = given or {}
         self._loaded: dict[UUID, tuple[A, dict[str, Any]]] = {}
         self._added: list[A] = []
 
@@ -83,7 +85,7 @@ class Book(Generic[A]):
 
     async def _all(self, query: Select[Any], values: Values | None = None, *, lock: bool = False) -> list[A]:
         """`lock`: the query locks what it finds, and what becomes of that is written back."""
-        found = (await self._connection.execute(query, values)).mappings().all()
+        found = (await self._connection.execute(query, self._given | (values or {}))).mappings().all()
         return [self._seen(row, keep=lock) for row in found]
 
     async def _by_reference(self, source: str, reference: str) -> A | None:
@@ -108,22 +110,20 @@ _PLAN_BY_CODE = rows.PLANS.query.where(plans.c.code == bindparam("code"))
 
 class PlanBook(Book[Plan]):
     def __init__(self, connection: AsyncConnection, now: datetime) -> None:
-        super().__init__(connection, rows.PLANS)
-        self._now = now
+        super().__init__(connection, rows.PLANS, {"now": now})
         self._prices: list[tuple[Plan, Money, datetime]] = []
 
     async def by_code(self, code: str) -> Plan | None:
-        return await self._one(_PLAN_BY_CODE, {"code": code, "now": self._now})
+        return await self._one(_PLAN_BY_CODE, {"code": code})
 
     async def by_id(self, plan_id: UUID) -> Plan:
-        plan = await self._one(rows.PLANS.by_id, {"its_id": plan_id, "now": self._now})
+        plan = await self.find(plan_id)
         if plan is None:
             raise LookupError(f"no plan {plan_id}")
         return plan
 
     async def lock_by_code(self, code: str) -> Plan | None:
-        locked = _PLAN_BY_CODE.with_for_update(of=plans)
-        return await self._one(locked, {"code": code, "now": self._now}, lock=True)
+        return await self._one(_PLAN_BY_CODE.with_for_update(of=plans), {"code": code}, lock=True)
 
     async def is_used(self, plan_id: UUID) -> bool:
         used = select(exists().where(subscriptions.c.plan_id == plan_id))

@@ -11,14 +11,15 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import NotFoundHere
 from domain.money import Money
 from domain.payment import PAID_OTHERWISE
 from domain.rules import Rules
-from infrastructure.postgres.tables import inbox, payment_methods, payments, plan_prices, plans, refunds, subscriptions
+from infrastructure.postgres.rows import price_at
+from infrastructure.postgres.tables import inbox, payment_methods, payments, plans, refunds, subscriptions
 
 Row = Mapping[Any, Any]
 Document = dict[str, Any]
@@ -145,13 +146,7 @@ def notification_rows() -> Select[Any]:
 
 
 def _with_price(base: FromClause, now: datetime) -> tuple[FromClause, list[ColumnElement[Any]]]:
-    price = (
-        select(plan_prices.c.amount, plan_prices.c.currency)
-        .where(and_(plan_prices.c.plan_id == plans.c.id, plan_prices.c.valid_from <= now))
-        .order_by(plan_prices.c.valid_from.desc())
-        .limit(1)
-        .lateral("price")
-    )
+    price = price_at(now)
     return base.outerjoin(price, true()), [
         price.c.amount.label("price_amount"),
         price.c.currency.label("price_currency"),

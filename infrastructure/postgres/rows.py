@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Insert, Select, Table, Update, bindparam, insert, select, true, update
+from sqlalchemy import BindParameter, FromClause, Insert, Select, Table, Update, bindparam, insert, select, true, update
 
 from domain.money import Money
 from domain.payment import Payment, PaymentKind, PaymentStatus, PaysWith
@@ -309,13 +310,14 @@ def _period(row: Row) -> Period | None:
     return Period(row["period_start"], row["period_end"]) if row["period_end"] else None
 
 
-_PRICE = (
-    select(tables.plan_prices.c.amount, tables.plan_prices.c.currency)
-    .where(tables.plan_prices.c.plan_id == tables.plans.c.id, tables.plan_prices.c.valid_from <= bindparam("now"))
-    .order_by(tables.plan_prices.c.valid_from.desc())
-    .limit(1)
-    .lateral()
-)
+def price_at(now: datetime | BindParameter[datetime]) -> FromClause:
+    """SQL: a plan's price that holds then, for a join with `plans`."""
+    prices = tables.plan_prices.c
+    held = select(prices.amount, prices.currency).where(prices.plan_id == tables.plans.c.id, prices.valid_from <= now)
+    return held.order_by(prices.valid_from.desc()).limit(1).lateral("price")
+
+
+_PRICE = price_at(bindparam("now"))
 _ITS_PLAN = (tables.plans.c.code.label("plan_code"), tables.plans.c.period_unit, tables.plans.c.period_count)
 
 PLANS = AggregateMapping(
