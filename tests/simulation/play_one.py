@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 
 from tests.simulation.run import play_one
-from tests.simulation.servers import Servers, servers_for
+from tests.simulation.servers import servers
 from tests.simulation.world import WorldSize
 
 SMALL = WorldSize(people=60, days=150, quiet_every_days=30)
 
 
 def main(seed: str, world: str) -> None:
-    with servers_for(1) as [(database_url, redis_url)]:
-        outcome = play_one(Servers(database_url, redis_url), f"{seed}/{world}", SMALL)
+    with servers() as found:
+        outcome = play_one(found, f"{seed}/{world}", SMALL)
     sys.stdout.writelines(f"{line}\n" for line in outcome.findings)
 
 

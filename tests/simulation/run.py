@@ -16,7 +16,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from infrastructure.local.leash import end_with_parent
 from tests.simulation.loop import SimulatedLoop
-from tests.simulation.servers import Servers, servers_for
+from tests.simulation.servers import Place, Servers, cores, places_on, servers, servers_at
 from tests.simulation.shorten import shorten
 from tests.simulation.world import Outcome, WorldSize, play
 
@@ -61,7 +61,6 @@ def simulate(
     seed: int,
     *,
     size: WorldSize | None = None,
-    processes: int | None = None,
     journal: Path | None = None,
     screen: Console | None = None,
 ) -> Totals:
@@ -73,7 +72,7 @@ def simulate(
     totals, size = Totals(seed), size or WorldSize()
     code = _code() if journal else ""
     known = _read(journal, seed, size, code)
-    with _progress(months, screen) as show, _players(processes or _as_many_as_pay()) as players:
+    with _progress(months, screen) as show, _players() as players:
         waiting: dict[Future[Outcome], int] = {}
         following = 0
         while totals.months < months and not totals.failed:
@@ -94,11 +93,6 @@ def simulate(
     return totals
 
 
-def _as_many_as_pay() -> int:
-    """One more than there are cores: each waits for Postgres now and then."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
-
-
 def replay(
     seed: int, world: int, *, size: WorldSize | None = None, screen: Console | None = None, most_tries: int = 400
 ) -> Outcome:
@@ -115,8 +109,8 @@ def replay(
                 outcome = await shorten(outcome, lambda names: again(servers, names), status.update, most_tries)
         return outcome
 
-    with servers_for(1) as [(database_url, redis_url)]:
-        return asyncio.run(all_of_it(Servers(database_url, redis_url)))
+    with servers() as found:
+        return asyncio.run(all_of_it(found))
 
 
 def play_one(servers: Servers, seed: str, size: WorldSize, suppressed: frozenset[str] = frozenset()) -> Outcome:
@@ -126,6 +120,8 @@ def play_one(servers: Servers, seed: str, size: WorldSize, suppressed: frozenset
 
 # --- the processes that play ---------------------------------------------------------------------------
 _servers: Servers | None = None
+_stays = ExitStack()
+"""What holds as long as the process plays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,32 +131,33 @@ class _Players:
 
 
 @contextmanager
-def _players(count: int) -> Iterator[_Players]:
+def _players() -> Iterator[_Players]:
     # Sets of texts come in the order of their hashes: with the same ones everywhere, worlds are the same everywhere.
     os.environ["PYTHONHASHSEED"] = "0"
     context = multiprocessing.get_context("spawn")
-    with servers_for(count) as places:
-        given: multiprocessing.Queue[tuple[str, str]] = context.Queue()
+    with places_on(cores()) as places:
+        given: multiprocessing.Queue[Place] = context.Queue()
         for place in places:
             given.put(place)
-        pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(given,))
+        pool = ProcessPoolExecutor(len(places), mp_context=context, initializer=_begin, initargs=(given,))
         try:
-            yield _Players(pool, count)
+            yield _Players(pool, len(places))
         finally:
             for process in list((pool._processes or {}).values()):
                 process.terminate()  # what was begun beyond the last world is of no use
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(given: multiprocessing.Queue[tuple[str, str]]) -> None:
+def _begin(given: multiprocessing.Queue[Place]) -> None:
     global _servers  # noqa: PLW0603 -- one place of its own for each process of the pool
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent(signal.SIGKILL)
     gc.set_threshold(50_000, 20, 50)  # little of what a world makes goes round in circles
     try:
-        _servers = Servers(*given.get(timeout=10))
+        place = given.get(timeout=10)
     except queue.Empty:
         raise AssertionError("more processes than places to play") from None
+    _servers = _stays.enter_context(servers_at(place))
 
 
 def _play_here(seed: str, size: WorldSize) -> Outcome:

@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.chance import Chance
 from tests.simulation.rulebook import PlanTerms, period_end, refund_due
 from tests.simulation.run import Totals, play_one, simulate
-from tests.simulation.servers import Servers, servers_for
+from tests.simulation.servers import servers
 from tests.simulation.shorten import shorten
 from tests.simulation.world import Outcome, WorldSize
 
@@ -39,8 +39,8 @@ def test_the_months_were_hard_enough_to_mean_something(lived: Totals) -> None:
 
 
 def test_the_same_seed_lives_the_same_life() -> None:
-    with servers_for(1) as [place]:
-        first, second = (play_one(Servers(*place), "5/0", _SMALL) for _ in range(2))
+    with servers() as found:
+        first, second = (play_one(found, "5/0", _SMALL) for _ in range(2))
     assert first.told() == second.told()
     assert first.months > 0
 
