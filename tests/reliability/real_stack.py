@@ -77,6 +77,24 @@ class RealStack:
         self.addresses = json.loads(stack_file.read_text())
         return time.monotonic() - began_at
 
+    async def billing(self, *command: str, within_s: float) -> tuple[int, str]:
+        """Run `billing` with the settings of this stack; its status, and what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "cli", *command),
+            cwd=CHECKOUT,
+            env=self._environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            printed, _ = await asyncio.wait_for(process.communicate(), within_s)
+        except (TimeoutError, asyncio.CancelledError):
+            process.kill()
+            await process.wait()
+            raise
+        assert process.returncode is not None
+        return process.returncode, printed.decode()
+
     async def kill(self, part: str) -> float:
         """kill -9 one part and wait until the whole has ended, as it must; seconds until then."""
         began_at = time.monotonic()
