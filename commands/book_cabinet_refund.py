@@ -26,7 +26,9 @@ async def book_cabinet_refund(command: BookCabinetRefund, open_uow: OpenUnitOfWo
     """Book it once, like ours; what goes beyond the books is shown to a person. Returns what came of it."""
     snapshot = command.snapshot
     if snapshot.status is not ProviderStatus.SUCCEEDED:
-        return "not returned yet: its notification comes when it is"
+        return (
+            f"{NOT_YET}: it is pending there" if snapshot.status is ProviderStatus.PENDING else "nothing was returned"
+        )
     async with open_uow() as uow:
         found = await uow.payments.find_by_provider_id(command.payment_system, snapshot.provider_payment_id)
         if found is None:
@@ -67,6 +69,10 @@ async def _why_not_yet(payment: Payment, snapshot: RefundSnapshot, uow: UnitOfWo
     if payment.is_open:  # news of it is on its way still; so far nothing of it can be returned here
         return "here the payment has not ended"
     under_way = await uow.refunds.open_of(payment.id)
-    if under_way is not None and under_way.provider_refund_id is None and under_way.amount == snapshot.amount:
+    if under_way is None or under_way.provider_refund_id is not None:
+        return None
+    if under_way.amount == snapshot.amount:
         return "a refund of ours over as much is under way, and this may be it"
+    if snapshot.amount.minor > payment.left_to_refund.minor:
+        return "a refund of ours is under way, and what it has reserved may come free"
     return None

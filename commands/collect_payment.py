@@ -7,17 +7,17 @@ from datetime import timedelta
 from uuid import UUID
 
 from commands.instruments import charge_request
-from commands.patience import ASTRAY, IN_FLIGHT, have_one_time, is_from_the_future
+from commands.patience import IN_FLIGHT, is_from_the_future, searched
 from commands.settle_payment import News, SettlePayment, settle_payment
 from commands.world import World
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
 from domain.payment import Payment, PaysWith
-from domain.payment_system import ChargeRequest, NotFound, PaymentSnapshot, Refused, Silence
+from domain.payment_system import ChargeRequest, NotFound, PaymentSnapshot, ProviderStatus, Refused, Silence
 from domain.ports import OpenUnitOfWork, PaymentSystem, UnitOfWork
 
+_TO_SPARE = timedelta(seconds=10)
 _KEY_MARGIN = timedelta(hours=1)
 """A key is trusted for this much less than the payment system promises: a call takes time to arrive."""
-_SEARCH_MARGIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ async def collect(
     """
     if not payment.is_open or payment.payment_system is None:
         return await settle_payment(SettlePayment(payment.id, Silence("nothing to ask")), open_uow, world)
+    if first_call and not _is_alone(payment, world):
+        return await collect_payment(CollectPayment(payment.id), open_uow, world)
     news: News
     try:
         system = await world.payment_systems.by_code(payment.payment_system)
@@ -79,11 +81,23 @@ async def collect(
         if isinstance(news, NotFound) and not had_lapsed:
             # Its key has lapsed all at once, as where a clock was put right: it may have been sent a moment ago.
             news = Silence("it is not listed; asked once more", retry_after_s=2 * IN_FLIGHT.total_seconds())
-        if isinstance(news, Refused) and not first_call:
+        sent_before = not first_call or not _is_alone(payment, world)
+        if sent_before and (isinstance(news, Refused) or (isinstance(news, Silence) and news.conflict)):
             news = await _unless_it_is_there(news, payment, system, world)
+        if isinstance(news, PaymentSnapshot) and payment.provider_payment_id is None:
+            news = await _with_its_method(news, payment, system)
     except (PaymentSystemUnavailable, ValueError) as cannot_ask:  # ours to mend; a case is opened in time
         news = Silence(f"it cannot be asked: {cannot_ask}")
     return await settle_payment(SettlePayment(payment.id, news), open_uow, world)
+
+
+def _is_alone(payment: Payment, world: World) -> bool:
+    """Whether nobody else can have sent it. A process may stand still for hours, as in a machine that was put to sleep,
+    and find that the janitor has been there, or that its key has lapsed.
+    """
+    if payment.ask_again_at is None or payment.ask_again_by is None:
+        return False
+    return world.clock.now() < payment.ask_again_at - _TO_SPARE and world.wall.now() < payment.ask_again_by - _TO_SPARE
 
 
 async def _news_of(payment: Payment, age: timedelta, system: PaymentSystem, world: World, *, may_charge: bool) -> News:
@@ -102,19 +116,23 @@ async def _news_of(payment: Payment, age: timedelta, system: PaymentSystem, worl
     return found
 
 
-async def _unless_it_is_there(refused: Refused, payment: Payment, system: PaymentSystem, world: World) -> News:
+async def _unless_it_is_there(said: Refused | Silence, payment: Payment, system: PaymentSystem, world: World) -> News:
     """A 'no' to a repeated request says nothing of the earlier one, which may have used up the person's token."""
     found = await _find(payment, system, world)
-    return refused if isinstance(found, NotFound) else found
+    return said if isinstance(found, NotFound) else found
 
 
 async def _find(payment: Payment, system: PaymentSystem, world: World) -> PaymentSnapshot | NotFound | Silence:
-    """Among all of the time in which it may have got there, whichever of the clocks was wrong then."""
-    now, since = world.clock.now(), payment.created_at - _SEARCH_MARGIN
-    if payment.sent_by is not None and have_one_time(world) and payment.sent_by < since:
-        since = payment.sent_by - ASTRAY
-    since = min(since, now - _SEARCH_MARGIN)
-    return await system.find_payment(payment.id, since, max(now, payment.created_at) + _SEARCH_MARGIN)
+    lifetime = timedelta(seconds=system.capabilities.key_lifetime_s)
+    return await system.find_payment(payment.id, *searched(payment.created_at, payment.sent_by, lifetime, world))
+
+
+async def _with_its_method(news: PaymentSnapshot, payment: Payment, system: PaymentSystem) -> PaymentSnapshot:
+    """A first answer may leave out what it was paid with, and a success is settled once: look at the object itself."""
+    if news.status is not ProviderStatus.SUCCEEDED or news.method is not None or payment.pays_with is PaysWith.SAVED:
+        return news
+    found = await system.get_payment(news.provider_payment_id)
+    return found if isinstance(found, PaymentSnapshot) and found.status is news.status else news
 
 
 async def _noting_a_lapse(

@@ -10,10 +10,12 @@ from commands.collect_payment import CollectPayment, collect, collect_payment
 from commands.world import World
 from domain.errors import RuleBroken
 from domain.payment import Payment
-from domain.ports import Call, IdempotencyKeys, KeyedTransactions, KeyTaken, Present, Reply, UnitOfWork
+from domain.ports import Call, IdempotencyKeys, KeyedTransactions, KeyTaken, LostRace, Present, Reply, UnitOfWork
 
 _WAIT_S = 2.0
 """How long a request waits for another with the same key before it is told to come again."""
+_LOST_RACES = 3
+"""How often a command looks again at what others change meanwhile; a constraint that stays broken is our mistake."""
 
 
 class KeyReused(RuleBroken):
@@ -60,15 +62,28 @@ class Executor:
     async def _for_the_first_time(
         self, transactions: KeyedTransactions, handle: Callable[[UnitOfWork], Awaitable[object]]
     ) -> Reply:
-        async with transactions.first() as uow:
-            outcome = await handle(uow)
-            if isinstance(outcome, Payment):
-                transactions.goes_on_with(outcome.id)
-            else:
-                uow.conclude(outcome)
-        if isinstance(outcome, Payment):
-            await collect(outcome, transactions, self._world)
+        intent = await self._handled(transactions, handle)
+        if intent is not None:
+            await collect(intent, transactions, self._world)
         return _reply(transactions)
+
+    async def _handled(
+        self, transactions: KeyedTransactions, handle: Callable[[UnitOfWork], Awaitable[object]]
+    ) -> Payment | None:
+        """The payment that is to be collected now, if the command was one to pay."""
+        for races_left in reversed(range(_LOST_RACES)):
+            try:
+                async with transactions.first() as uow:
+                    outcome = await handle(uow)
+                    if isinstance(outcome, Payment):
+                        transactions.goes_on_with(outcome.id)
+                    else:
+                        uow.conclude(outcome)
+                return outcome if isinstance(outcome, Payment) else None
+            except LostRace:
+                if not races_left:
+                    raise
+        raise AssertionError("a command ends by its outcome or by an error")
 
     async def _go_on(self, transactions: KeyedTransactions, payment_id: UUID) -> Reply:
         """The request that began it died half-way: go on with its payment, do not start another."""

@@ -45,6 +45,21 @@ def have_one_time(world: World) -> bool:
     return abs(world.clock.now() - world.wall.now()) < CLOCKS_DIFFER_BY
 
 
+def searched(
+    made_at: datetime, sent_by: datetime | None, key_lifetime: timedelta, world: World
+) -> tuple[datetime, datetime]:
+    """All of the time in which a request may have got there, whichever of the clocks was wrong then.
+
+    `sent_by` is the wall's word. Nothing is sent under a key that has lapsed, so the time has an end. Where our clock
+    is held, the payment system may go by it, as the simulator does, or by the wall's.
+    """
+    now, sent_by = world.clock.now(), sent_by or made_at
+    since, until = min(made_at, now) - CLOCKS_DIFFER_BY, max(made_at, now, world.wall.now()) + CLOCKS_DIFFER_BY
+    if sent_by < since:
+        since = sent_by - (ASTRAY if have_one_time(world) else CLOCKS_DIFFER_BY)
+    return since, min(until, max(made_at, sent_by) + key_lifetime + ASTRAY)
+
+
 def is_from_the_future(made_at: datetime, world: World) -> bool:
     """The clock has gone back since: nobody can say how long ago that was."""
     return made_at > world.clock.now() + CLOCKS_DIFFER_BY

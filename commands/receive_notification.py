@@ -22,6 +22,8 @@ _TRIES = 12
 _LONGEST_WAIT_S = 600
 _PATIENCE = timedelta(days=3)
 """For so long nobody is bothered by what only takes time: an outage of the payment system, a refund under way."""
+_LAG = timedelta(minutes=2)
+"""For so long what is asked there may lag behind what was told; by then the janitor's own looks are enough."""
 _SILENCE = "silence"
 _NO_NEWS = "no news: it has ended so here, too"
 """Nothing of the notification is believed, so nobody has to be asked; most of them come to say this."""
@@ -91,16 +93,23 @@ async def _follow(entry: InboxEntry, ours: Payment | Refund | None, open_uow: Op
     system = await world.payment_systems.by_code(entry.payment_system)
     match ours:
         case Payment(is_open=True):
-            await collect_payment(CollectPayment(ours.id), open_uow, world)
-            return "asked"
+            return _asked(await collect_payment(CollectPayment(ours.id), open_uow, world), entry)
         case Refund(is_open=True):
-            await send_refund(SendRefund(ours.id), open_uow, world)
-            return "asked"
+            return _asked(await send_refund(SendRefund(ours.id), open_uow, world), entry)
     if entry.kind == NotificationKind.PAYMENT:
         return await _look_into_payment(entry, system, open_uow, world)
     if entry.kind == NotificationKind.REFUND:
         return await _look_into_refund(entry, system, open_uow, world)
     return "nothing waits for this"
+
+
+def _asked(ours: Payment | Refund, entry: InboxEntry) -> str:
+    """Something has happened to it, so it is asked again soon where nothing of that was to be heard."""
+    if ours.is_open and ours.last_silence is not None:
+        return f"{_SILENCE}: {ours.last_silence}"
+    if ours.is_open and entry.age < _LAG:
+        return f"{NOT_YET}: it is {ours.status} there"
+    return "asked"
 
 
 async def _look_into_payment(entry: InboxEntry, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World) -> str:
@@ -134,6 +143,6 @@ async def _look_into_refund(entry: InboxEntry, system: PaymentSystem, open_uow: 
             async with open_uow() as uow:
                 ours = await uow.refunds.find(refund_id)
             if ours is None or ours.payment_system != entry.payment_system:
-                return "not ours: there is no such refund"
+                return await book_cabinet_refund(BookCabinetRefund(entry.payment_system, news), open_uow, world)
             await settle_refund(SettleRefund(refund_id, news), open_uow, world)
     return "settled"

@@ -33,7 +33,7 @@ async def request_refund(command: RequestRefund, uow: UnitOfWork, world: World) 
     if subscription.refunding or await uow.refunds.open_of(payment.id) is not None:
         raise RefundInProgress("A refund of this payment is under way.")
     quote = quote_refund(payment, world.clock.now(), world.rules)
-    if not quote.amount:
+    if not quote.amount.minor:
         raise NothingToRefund("Nothing of this payment is left to return.")
     plan = await uow.plans.by_id(payment.plan_id)
     subscription.refunding = True
@@ -69,13 +69,14 @@ async def refund_payment(command: RefundPayment, uow: UnitOfWork, world: World) 
         raise NothingToRefund("Only a payment that has succeeded through a payment system can be returned.")
     if await uow.refunds.open_of(payment.id) is not None:
         raise RefundInProgress("A refund of this payment is under way.")
-    if not payment.left_to_refund:
+    left = payment.left_to_refund
+    if not left.minor:
         raise NothingToRefund("All of this payment was returned.")
-    amount, left = command.amount or payment.left_to_refund, payment.left_to_refund
+    amount = left if command.amount is None else command.amount
     if amount.currency == left.currency and 0 < left.minor - amount.minor < world.rules.least_left_after_refund:
         amount = left  # the payment system keeps no less than that of a payment
     current = subscription.is_running and payment.period and payment.period_number == subscription.period_number
-    ends = bool(current) and amount == payment.left_to_refund
+    ends = bool(current) and amount == left
     subscription.refunding = subscription.refunding or ends
     plan = await uow.plans.by_id(payment.plan_id)
     return begin_refund(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from commands.world import World
-from domain.payment import Payment
+from domain.payment import Payment, PaysWith
 from domain.payment_method import PaymentMethod
 from domain.payment_system import ProviderMethod
 from domain.ports import UnitOfWork
@@ -38,5 +38,13 @@ async def save_payment_method(
         mine = await uow.payment_methods.all_of(payment.user_id)
         known.is_default = used.saved and not any(method.is_default for method in mine)
         uow.payment_methods.add(known)
+    elif used.saved and _is_saved_anew(known, payment):
+        known.removed_at = None
     payment.payment_method_id = known.id
     return known.id if known.removed_at is None else None
+
+
+def _is_saved_anew(method: PaymentMethod, payment: Payment) -> bool:
+    """Its owner has entered the card again, and let it be saved, since it was removed."""
+    by_hand = payment.by_person and payment.pays_with is not PaysWith.SAVED
+    return by_hand and method.removed_at is not None and payment.created_at > method.removed_at

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from commands.patience import ASTRAY, IN_FLIGHT, is_from_the_future
+from commands.patience import IN_FLIGHT, is_from_the_future, searched
 from commands.settle_refund import RefundNews, SettleRefund, settle_refund
 from commands.world import World
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
@@ -27,36 +27,42 @@ class SendRefund:
 async def send_refund(command: SendRefund, open_uow: OpenUnitOfWork, world: World) -> Refund:
     """For the first call, its repetition and the janitor alike: the refund's id is the key."""
     async with open_uow() as uow:
-        refund = await uow.refunds.find(command.refund_id)
-        payment = await uow.payments.find(refund.payment_id) if refund else None
-    if refund is None or payment is None or payment.payment_system is None:
+        found = await uow.refunds.find_with_age(command.refund_id)
+        if found is None:
+            raise NotFoundHere("refund")
+        refund, written_ago = found
+        payment = await uow.payments.find(refund.payment_id)
+    if payment is None or payment.payment_system is None:
         raise NotFoundHere("refund")
     if not refund.is_open:
         return refund
     news: RefundNews
     try:
         system = await world.payment_systems.by_code(payment.payment_system)
-        news = await _news_of(refund, payment, system, open_uow, world)
+        age = max(world.clock.now() - refund.key_since, written_ago)
+        news = await _news_of(refund, age, payment, system, open_uow, world)
     except PaymentSystemUnavailable as cannot_ask:
         news = Silence(f"it cannot be asked: {cannot_ask}")
     return await settle_refund(SettleRefund(refund.id, news), open_uow, world)
 
 
 async def _news_of(
-    refund: Refund, payment: Payment, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World
+    refund: Refund, age: timedelta, payment: Payment, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World
 ) -> RefundNews:
+    """`age`: of its key, by our clock or by the database's, whichever is more."""
     if refund.provider_refund_id is not None:
         found = await system.get_refund(refund.provider_refund_id)
         return Silence("the payment system does not find its own refund") if isinstance(found, NotFound) else found
     if payment.provider_payment_id is None:
         return Silence("the payment's id at the payment system is not known")
-    age, lifetime = world.clock.now() - refund.key_since, timedelta(seconds=system.capabilities.key_lifetime_s)
+    lifetime = timedelta(seconds=system.capabilities.key_lifetime_s)
     had_lapsed, ahead = refund.key_lapsed, is_from_the_future(refund.key_since, world)
     if ahead or (age >= lifetime - _MARGIN and not refund.key_lapsed):
         refund = await _with_lapsed_key(refund, open_uow, world)
     if not refund.key_lapsed:
         answer = await system.create_refund(_request(refund, payment, payment.provider_payment_id))
-        return await _unless_it_is_there(answer, refund, system, world) if isinstance(answer, Refused) else answer
+        open_to_doubt = isinstance(answer, Refused) or (isinstance(answer, Silence) and answer.conflict)
+        return await _unless_it_is_there(answer, refund, system, world) if open_to_doubt else answer
     found = await _find(refund, system, world)
     if not isinstance(found, NotFound):
         return found
@@ -68,18 +74,15 @@ async def _news_of(
     return await system.create_refund(_request(renewed, payment, payment.provider_payment_id))
 
 
-async def _unless_it_is_there(refused: Refused, refund: Refund, system: PaymentSystem, world: World) -> RefundNews:
+async def _unless_it_is_there(said: RefundNews, refund: Refund, system: PaymentSystem, world: World) -> RefundNews:
     """It may have been sent before: a 'no' to this call says nothing of an earlier one."""
     found = await _find(refund, system, world)
-    return refused if isinstance(found, NotFound) else found
+    return said if isinstance(found, NotFound) else found
 
 
 async def _find(refund: Refund, system: PaymentSystem, world: World) -> RefundSnapshot | NotFound | Silence:
-    """Among all of the time in which it may have got there: it may have been made by a clock that was ahead."""
-    now = world.clock.now()
-    astray = refund.key_since < refund.created_at
-    since = refund.key_since - ASTRAY if astray else refund.created_at - _MARGIN
-    return await system.find_refund(refund.id, min(since, now - _MARGIN), max(now, refund.created_at) + _MARGIN)
+    lifetime, sent_by = timedelta(seconds=system.capabilities.key_lifetime_s), refund.sent_by or refund.key_since
+    return await system.find_refund(refund.id, *searched(refund.created_at, sent_by, lifetime, world))
 
 
 async def _with_lapsed_key(seen: Refund, open_uow: OpenUnitOfWork, world: World) -> Refund:
@@ -89,12 +92,14 @@ async def _with_lapsed_key(seen: Refund, open_uow: OpenUnitOfWork, world: World)
         refund.key_lapsed = True
         if is_from_the_future(refund.key_since, world):  # it was sent before this instant, whatever the clock said
             refund.key_since = world.clock.now()
+            refund.sent_by = min(refund.sent_by or refund.key_since, refund.key_since)
 
     return await _with_its_key(seen, lapse, open_uow)
 
 
 async def _with_new_key(seen: Refund, open_uow: OpenUnitOfWork, world: World) -> Refund:
-    return await _with_its_key(seen, lambda refund: refund.take_new_key(world.clock.now()), open_uow)
+    now, wall_now = world.clock.now(), world.wall.now()
+    return await _with_its_key(seen, lambda refund: refund.take_new_key(now, wall_now), open_uow)
 
 
 async def _with_its_key(seen: Refund, change: Callable[[Refund], None], open_uow: OpenUnitOfWork) -> Refund:

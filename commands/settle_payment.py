@@ -25,7 +25,7 @@ from domain.payment_system import (
     Silence,
 )
 from domain.plan import Plan
-from domain.ports import OpenUnitOfWork, UnitOfWork
+from domain.ports import LostRace, OpenUnitOfWork, UnitOfWork
 from domain.subscription import Subscription, SubscriptionStatus
 
 News = PaymentSnapshot | Refused | Silence | NotFound
@@ -50,6 +50,16 @@ class Collected:
 
 async def settle_payment(command: SettlePayment, open_uow: OpenUnitOfWork, world: World) -> Payment:
     """Apply the news once, in one transaction; news that changes nothing is harmless however often it comes."""
+    try:
+        return await _settled(command, open_uow, world)
+    except LostRace:
+        if not isinstance(command.news, PaymentSnapshot):
+            raise
+        return await _settled(command, open_uow, world, foreign=True)
+
+
+async def _settled(command: SettlePayment, open_uow: OpenUnitOfWork, world: World, *, foreign: bool = False) -> Payment:
+    """`foreign`: what it was answered with belongs to another payment, by the books."""
     async with open_uow() as uow:
         found = await uow.payments.find(command.payment_id)
         if found is None:
@@ -58,14 +68,14 @@ async def settle_payment(command: SettlePayment, open_uow: OpenUnitOfWork, world
         payment = await uow.payments.lock(command.payment_id)
         if payment is None:
             raise NotFoundHere("payment")
-        await _Settlement(payment, uow, world).apply(command.news)
+        await _Settlement(payment, uow, world, foreign=foreign).apply(command.news)
         uow.conclude(Collected(payment.subscription_id, payment.id))
         return payment
 
 
 class _Settlement:
-    def __init__(self, payment: Payment, uow: UnitOfWork, world: World) -> None:
-        self.payment, self.uow, self.world = payment, uow, world
+    def __init__(self, payment: Payment, uow: UnitOfWork, world: World, *, foreign: bool) -> None:
+        self.payment, self.uow, self.world, self.foreign = payment, uow, world, foreign
         self.now = world.clock.now()
 
     async def apply(self, news: News) -> None:
@@ -73,7 +83,7 @@ class _Settlement:
             news = Silence("it is known there by its id, so a 'no' to the request says nothing of it")
         await self._apply(news)
         if not self.payment.is_open:
-            await self.uow.cases.resolve("payment_unresolved", str(self.payment.id), self.now)
+            await self.uow.cases.resolve("payment_unresolved", str(self.payment.id), self.now, "payment_needs_capture")
 
     async def _apply(self, news: News) -> None:
         match news:
@@ -105,8 +115,7 @@ class _Settlement:
     async def _snapshot(self, snapshot: PaymentSnapshot) -> None:
         payment = self.payment
         if await self._contradicts(snapshot):
-            if payment.is_open:
-                self._ask_again(while_waiting(payment.id, max(payment.asks, 4)))
+            await self._silence(Silence("what it answered with cannot be this payment"))
             return
         if not payment.is_open:
             await self._late_news(snapshot)
@@ -116,6 +125,8 @@ class _Settlement:
             case ProviderStatus.PENDING:
                 if payment.waits(snapshot.confirmation_url):
                     self._record(EventType.PAYMENT_PENDING, {"payment_id": str(payment.id)})
+                if snapshot.needs_capture:
+                    await self._case("payment_needs_capture", "The money is held there, and nobody takes it.", snapshot)
                 self._ask_again(while_waiting(payment.id, payment.asks))
                 await self._case_in_time("The payment system says that it is still at work on this payment.")
             case ProviderStatus.CANCELED:
@@ -126,12 +137,14 @@ class _Settlement:
     async def _contradicts(self, snapshot: PaymentSnapshot) -> bool:
         """News that cannot be about this payment is shown to a person and changes nothing (invariants 5 and 6)."""
         payment = self.payment
-        if snapshot.payment_id is not None and snapshot.payment_id != payment.id:
+        if self.foreign or snapshot.payment_id not in (None, payment.id):
             await self._case("payment_foreign", "The payment system answered with another payment's object.", snapshot)
         elif payment.provider_payment_id not in (None, snapshot.provider_payment_id):
             await self._case("payment_doubled", "The payment system has two objects for this payment.", snapshot)
-        elif snapshot.amount != payment.amount:
+        elif snapshot.amount != payment.amount and snapshot.status is not ProviderStatus.CANCELED:
             await self._case("payment_amount_differs", f"There it is over {snapshot.amount}.", snapshot)
+            if payment.is_open and snapshot.payment_id is not None:  # it is this one, and can be asked for by its id
+                payment.provider_payment_id = snapshot.provider_payment_id
         else:
             return False
         return True

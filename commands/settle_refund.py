@@ -13,7 +13,7 @@ from domain.errors import NotFoundHere
 from domain.events import Event, EventType
 from domain.payment import Payment
 from domain.payment_system import Cancellation, NotFound, ProviderStatus, RefundSnapshot, Refused, Silence
-from domain.ports import OpenUnitOfWork, UnitOfWork
+from domain.ports import LostRace, OpenUnitOfWork, UnitOfWork
 from domain.refund import Refund, RefundStatus
 
 RefundNews = RefundSnapshot | Refused | Silence | NotFound
@@ -30,6 +30,16 @@ class SettleRefund:
 
 async def settle_refund(command: SettleRefund, open_uow: OpenUnitOfWork, world: World) -> Refund:
     """Apply the news once, in one transaction."""
+    try:
+        return await _settled(command, open_uow, world)
+    except LostRace:
+        if not isinstance(command.news, RefundSnapshot):
+            raise
+        return await _settled(command, open_uow, world, foreign=True)
+
+
+async def _settled(command: SettleRefund, open_uow: OpenUnitOfWork, world: World, *, foreign: bool = False) -> Refund:
+    """`foreign`: what it was answered with belongs to another refund, by the books."""
     async with open_uow() as uow:
         found = await uow.refunds.find(command.refund_id)
         if found is None:
@@ -39,13 +49,13 @@ async def settle_refund(command: SettleRefund, open_uow: OpenUnitOfWork, world: 
         payment = await uow.payments.lock(found.payment_id)
         if refund is None or payment is None:
             raise NotFoundHere("refund")
-        await _Settlement(refund, payment, uow, world).apply(command.news)
+        await _Settlement(refund, payment, uow, world, foreign=foreign).apply(command.news)
         return refund
 
 
 class _Settlement:
-    def __init__(self, refund: Refund, payment: Payment, uow: UnitOfWork, world: World) -> None:
-        self.refund, self.payment, self.uow, self.world = refund, payment, uow, world
+    def __init__(self, refund: Refund, payment: Payment, uow: UnitOfWork, world: World, *, foreign: bool) -> None:
+        self.refund, self.payment, self.uow, self.world, self.foreign = refund, payment, uow, world, foreign
         self.now = world.clock.now()
 
     async def apply(self, news: RefundNews) -> None:
@@ -85,8 +95,7 @@ class _Settlement:
     async def _snapshot(self, snapshot: RefundSnapshot) -> None:
         refund = self.refund
         if await self._contradicts(snapshot):
-            if refund.is_open:
-                self._ask_again(while_waiting(refund.id, max(refund.asks, 4)))
+            await self._silence(Silence("what it answered with cannot be this refund"))
             return
         if not refund.is_open:
             said = _FINAL.get(snapshot.status)
@@ -108,12 +117,14 @@ class _Settlement:
     async def _contradicts(self, snapshot: RefundSnapshot) -> bool:
         refund = self.refund
         wrong_payment = snapshot.provider_payment_id != self.payment.provider_payment_id
-        if wrong_payment or (snapshot.refund_id is not None and snapshot.refund_id != refund.id):
+        if self.foreign or wrong_payment or snapshot.refund_id not in (None, refund.id):
             await self._case("refund_foreign", "The payment system answered with another refund's object.")
         elif refund.provider_refund_id not in (None, snapshot.provider_refund_id):
             await self._case("refund_doubled", "The payment system has two objects for this refund.")
-        elif snapshot.amount != refund.amount:
+        elif snapshot.amount != refund.amount and snapshot.status is not ProviderStatus.CANCELED:
             await self._case("refund_amount_differs", f"There it is over {snapshot.amount}.")
+            if refund.is_open and snapshot.refund_id is not None:  # it is this one, and can be asked for by its id
+                refund.provider_refund_id = snapshot.provider_refund_id
         else:
             return False
         return True

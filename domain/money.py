@@ -64,9 +64,6 @@ class Money:
     def __le__(self, other: Money) -> bool:
         return self.minor <= self._same(other).minor
 
-    def __bool__(self) -> bool:
-        return self.minor != 0
-
     def share(self, part: int, of: int) -> Money:
         """The part of this amount that `part` is of `of`, rounded half up; see `proportion`."""
         return Money(proportion(self.minor, part, of), self.currency)

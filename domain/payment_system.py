@@ -136,6 +136,7 @@ class PaymentSnapshot:
     confirmation_url: str | None = None
     method: ProviderMethod | None = None
     cancellation: Cancellation | None = None
+    needs_capture: bool = False  # the money is held there until somebody takes it, for a week at most
     raw: Mapping[str, object] = field(default_factory=dict, repr=False)  # as received, for the record
 
 
@@ -168,11 +169,13 @@ class Silence:
     `retry_after_s`: how long the payment system asked to be left alone, where it did.
     `only_this`: the payment system is alive and says nothing of this one operation (it works on it
     still, or knows its key with another body), so it is no reason to stop asking it other things.
+    `conflict`: it is the latter, so that only its list can tell what became of the first request.
     """
 
     why: str
     retry_after_s: float | None = None
     only_this: bool = False
+    conflict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

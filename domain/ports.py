@@ -160,6 +160,10 @@ class Payments(Protocol):
 
 class Refunds(Protocol):
     async def find(self, refund_id: UUID, /) -> Refund | None: ...
+    async def find_with_age(self, refund_id: UUID) -> tuple[Refund, timedelta] | None:
+        """And for how long it has had its present key, by the database's clock; zero where it did not say."""
+        ...
+
     async def find_by_provider_id(self, payment_system: str, provider_refund_id: str) -> Refund | None: ...
     async def find_by_reference(self, source: str, reference: str) -> Refund | None:
         """As `Payments.find_by_reference`."""
@@ -208,7 +212,9 @@ class Cases(Protocol):
         """Record it once for each kind and subject; a further time only counts it up."""
         ...
 
-    async def resolve(self, kind: str, subject: str, at: datetime) -> None: ...
+    async def resolve(self, kind: str, subject: str, at: datetime, *also: str) -> None:
+        """Close it where it has solved itself, and further kinds with it; nothing where there is none."""
+        ...
 
 
 class Reconciliations(Protocol):
@@ -363,8 +369,12 @@ class UnitOfWork(Protocol):
         ...
 
 
+class LostRace(Exception):  # noqa: N818 -- named for what happened
+    """Another transaction has made what this one was to make, or removed what it builds on: look again."""
+
+
 class OpenUnitOfWork(Protocol):
-    """Opens a transaction: committed when its block ends, rolled back when it raises."""
+    """Opens a transaction: committed when its block ends, rolled back when it raises, LostRace among others."""
 
     def __call__(self) -> AbstractAsyncContextManager[UnitOfWork]: ...
 

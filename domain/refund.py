@@ -56,6 +56,7 @@ class Refund:
     payment_system: str | None
     key_number: int = 1
     key_lapsed: bool = False  # of the present key: once seen as lapsed it is never sent again
+    sent_by: datetime | None = None  # as the wall's clock has it: under the present key it was not sent before this
     reason: str | None = None
     provider_refund_id: str | None = None
     cancellation: Cancellation | None = None
@@ -78,9 +79,9 @@ class Refund:
         """Its id; numbered once an earlier key has lapsed and the payment system knew of no refund under it."""
         return str(self.id) if self.key_number == 1 else f"{self.id}:{self.key_number}"
 
-    def take_new_key(self, at: datetime) -> None:
+    def take_new_key(self, at: datetime, wall_at: datetime) -> None:
         self.key_number += 1
-        self.key_since, self.key_lapsed = at, False
+        self.key_since, self.sent_by, self.key_lapsed = at, wall_at, False
 
     def move(self, to: RefundStatus) -> None:
         if to not in TRANSITIONS[self.status]:
@@ -141,13 +142,13 @@ def quote_refund(payment: Payment, now: datetime, rules: Rules) -> RefundQuote:
     left = payment.left_to_refund
     # What came from outside is returned outside: no payment system of ours has it.
     outside = payment.kind is PaymentKind.EXTERNAL
-    if payment.period is None or not left or payment.status.value != "succeeded" or outside:
+    if payment.period is None or not left.minor or payment.status.value != "succeeded" or outside:
         return RefundQuote(payment.amount.zero(), full=False, payment_id=payment.id)
     if now - payment.period.start < rules.full_refund:
         amount = left
     else:
         due = payment.amount.share(payment.period.seconds_left(now), payment.period.seconds())
         amount = min(due, left)
-        if amount and 0 < left.minor - amount.minor < rules.least_left_after_refund:
+        if amount.minor and 0 < left.minor - amount.minor < rules.least_left_after_refund:
             amount = left
     return RefundQuote(amount, full=amount == payment.amount, payment_id=payment.id)

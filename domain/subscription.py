@@ -23,13 +23,13 @@ class SubscriptionStatus(StrEnum):
     EXPIRED = "expired"
 
 
-_ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.EXPIRED})
+ENDED = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.EXPIRED})
 
 TRANSITIONS: dict[SubscriptionStatus, frozenset[SubscriptionStatus]] = {
-    SubscriptionStatus.PENDING: _ENDED | {SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE},
-    SubscriptionStatus.TRIALING: _ENDED | {SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE},
-    SubscriptionStatus.ACTIVE: _ENDED | {SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE},
-    SubscriptionStatus.PAST_DUE: _ENDED | {SubscriptionStatus.ACTIVE},
+    SubscriptionStatus.PENDING: ENDED | {SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE},
+    SubscriptionStatus.TRIALING: ENDED | {SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE},
+    SubscriptionStatus.ACTIVE: ENDED | {SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE},
+    SubscriptionStatus.PAST_DUE: ENDED | {SubscriptionStatus.ACTIVE},
     SubscriptionStatus.CANCELED: frozenset(),
     SubscriptionStatus.EXPIRED: frozenset(),
 }
@@ -76,7 +76,7 @@ class Subscription:
 
     @property
     def has_ended(self) -> bool:
-        return self.status in _ENDED
+        return self.status in ENDED
 
     @property
     def is_running(self) -> bool:

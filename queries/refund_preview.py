@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.money import Money
 from domain.refund import quote_refund
 from domain.rules import Rules
+from domain.subscription import ENDED
 from infrastructure.postgres.books import PaymentBook
 from infrastructure.postgres.documents import money
 from infrastructure.postgres.tables import subscriptions
@@ -22,13 +23,13 @@ async def refund_preview(engine: AsyncEngine, subscription_id: UUID, now: dateti
     async with engine.connect() as connection:
         subscription = (
             await connection.execute(
-                select(subscriptions.c.period_number, subscriptions.c.currency).where(
+                select(subscriptions.c.period_number, subscriptions.c.currency, subscriptions.c.status).where(
                     subscriptions.c.id == subscription_id
                 )
             )
         ).one()
-        payment = await PaymentBook(connection).of_current_period(subscription_id, subscription.period_number)
-    if payment is None:
+        payment = await PaymentBook(connection).shown_of_current_period(subscription_id, subscription.period_number)
+    if payment is None or subscription.status in ENDED:
         nothing = Money(0, subscription.currency)
         return {"amount": money(nothing.minor, nothing.currency), "full": False, "payment_id": None}
     quote = quote_refund(payment, now, rules)

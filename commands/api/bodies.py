@@ -163,7 +163,7 @@ class PaymentLinkBody(Body):
 
 class InternalRefundBody(Body):
     payment_id: UUID
-    amount: MoneyBody | None = None
+    amount: MovedMoneyBody | None = None
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 

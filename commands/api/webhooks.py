@@ -14,7 +14,14 @@ from domain.ports import IntakeFull
 from infrastructure.http.authentication import PublicRoute
 from infrastructure.http.problems import Problem, unavailable
 
-router = APIRouter(tags=["Payment systems"], route_class=PublicRoute)
+
+class WebhookRoute(PublicRoute):
+    """Whoever calls was told an address, and may have put anything behind it."""
+
+    strict_query = False
+
+
+router = APIRouter(tags=["Payment systems"], route_class=WebhookRoute)
 
 
 @router.post("/webhooks/{payment_system}")

@@ -36,6 +36,8 @@ _STATUS_OF: Final[Mapping[str, int]] = {
     "unavailable": 503,
 }
 """Every other code is a conflict, 409."""
+_COME_AGAIN: Final = frozenset({"idempotency_key_in_use", "unavailable"})
+"""What passes by itself."""
 
 
 class FieldError(BaseModel):
@@ -102,7 +104,8 @@ def unavailable(detail: str = "The service can't answer now; try again soon.") -
 
 
 def from_broken_rule(broken: RuleBroken) -> Problem:
-    return Problem(broken.code, broken.detail, extra=broken.extra)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if broken.code in _COME_AGAIN else None
+    return Problem(broken.code, broken.detail, headers=headers, extra=broken.extra)
 
 
 def from_validation(error: RequestValidationError) -> Problem:

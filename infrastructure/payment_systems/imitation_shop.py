@@ -32,7 +32,7 @@ _CONFIRM_WITHIN = timedelta(hours=1)
 _REFUND_WITHIN = timedelta(days=3 * 365)
 _LEAST, _MOST = 100, 35_000_000  # kopecks: the limits of a payment; the least is also what a refund may leave
 _GOOD_CARD = "5555555555554444"
-_KEY_REUSED = Silence("the key was used with another body", only_this=True)
+_KEY_REUSED = Silence("the key was used with another body", only_this=True, conflict=True)
 
 
 class Shop:

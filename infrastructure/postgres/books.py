@@ -196,16 +196,13 @@ _PAYMENT_BY_PROVIDER_ID = select(payments).where(
     payments.c.payment_system == bindparam("payment_system"), payments.c.provider_payment_id == bindparam("provider_id")
 )
 _PAYMENT_WITH_AGE = rows.PAYMENTS.by_id.add_columns((func.clock_timestamp() - payments.c.sent_by).label("written_ago"))
-_PAYMENT_OF_PERIOD = (
-    select(payments)
-    .where(
-        payments.c.subscription_id == bindparam("subscription_id"),
-        payments.c.period_number == bindparam("period_number"),
-        payments.c.status == PaymentStatus.SUCCEEDED.value,
-        payments.c.period_start.is_not(None),
-    )
-    .with_for_update(of=payments)
+_PAYMENT_OF_PERIOD = select(payments).where(
+    payments.c.subscription_id == bindparam("subscription_id"),
+    payments.c.period_number == bindparam("period_number"),
+    payments.c.status == PaymentStatus.SUCCEEDED.value,
+    payments.c.period_start.is_not(None),
 )
+_PAYMENT_OF_PERIOD_LOCKED = _PAYMENT_OF_PERIOD.with_for_update(of=payments)
 _ATTEMPTS = (
     select(func.count())
     .select_from(payments)
@@ -240,7 +237,11 @@ class PaymentBook(Book[Payment]):
 
     async def of_current_period(self, subscription_id: UUID, period_number: int) -> Payment | None:
         period = {"subscription_id": subscription_id, "period_number": period_number}
-        return await self._one(_PAYMENT_OF_PERIOD, period, lock=True)
+        return await self._one(_PAYMENT_OF_PERIOD_LOCKED, period, lock=True)
+
+    async def shown_of_current_period(self, subscription_id: UUID, period_number: int) -> Payment | None:
+        """To be read only."""
+        return await self._one(_PAYMENT_OF_PERIOD, {"subscription_id": subscription_id, "period_number": period_number})
 
     async def attempts(self, subscription_id: UUID, period_number: int) -> int:
         period = {"subscription_id": subscription_id, "period_number": period_number}
@@ -250,6 +251,7 @@ class PaymentBook(Book[Payment]):
 _REFUND_BY_PROVIDER_ID = select(refunds).where(
     refunds.c.payment_system == bindparam("payment_system"), refunds.c.provider_refund_id == bindparam("provider_id")
 )
+_REFUND_WITH_AGE = rows.REFUNDS.by_id.add_columns((func.clock_timestamp() - refunds.c.sent_by).label("sent_ago"))
 _OPEN_REFUND = select(refunds).where(
     refunds.c.payment_id == bindparam("payment_id"), refunds.c.status.in_(["pending", "unknown"])
 )
@@ -258,6 +260,10 @@ _OPEN_REFUND = select(refunds).where(
 class RefundBook(Book[Refund]):
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__(connection, rows.REFUNDS)
+
+    async def find_with_age(self, refund_id: UUID) -> tuple[Refund, timedelta] | None:
+        found = (await self._connection.execute(_REFUND_WITH_AGE, {"its_id": refund_id})).mappings().one_or_none()
+        return None if found is None else (self._seen(found, keep=False), found["sent_ago"] or timedelta(0))
 
     async def find_by_provider_id(self, payment_system: str, provider_refund_id: str) -> Refund | None:
         theirs = {"payment_system": payment_system, "provider_id": provider_refund_id}

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Text, any_, bindparam, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.ports import NewId
@@ -16,7 +16,7 @@ from infrastructure.postgres.tables import cases
 _RESOLVE = (
     update(cases)
     .where(
-        cases.c.kind == bindparam("its_kind"),
+        cases.c.kind == any_(bindparam("its_kinds", type_=ARRAY(Text))),
         cases.c.subject == bindparam("its_subject"),
         cases.c.resolved_at.is_(None),
     )
@@ -60,6 +60,5 @@ class PostgresCases:
             )
         )
 
-    async def resolve(self, kind: str, subject: str, at: datetime) -> None:
-        """Close it where it has solved itself; nothing where there is none."""
-        await self._connection.execute(_RESOLVE, {"its_kind": kind, "its_subject": subject, "at": at})
+    async def resolve(self, kind: str, subject: str, at: datetime, *also: str) -> None:
+        await self._connection.execute(_RESOLVE, {"its_kinds": [kind, *also], "its_subject": subject, "at": at})

@@ -9,7 +9,20 @@ from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from sqlalchemy import BindParameter, FromClause, Insert, Select, Table, Update, bindparam, insert, select, true, update
+from sqlalchemy import (
+    BindParameter,
+    FromClause,
+    Insert,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
 
 from domain.money import Money
 from domain.payment import Payment, PaymentKind, PaymentStatus, PaysWith
@@ -250,6 +263,7 @@ def _refund_to_row(r: Refund) -> dict[str, Any]:
         "key_number": r.key_number,
         "key_since": r.key_since,
         "key_lapsed": r.key_lapsed,
+        **({"sent_by": r.sent_by} if r.sent_by is not None else {}),  # at first it is the database that writes it
         "settled_at": r.settled_at,
         "asks": r.asks,
         "ask_again_at": r.ask_again_at,
@@ -272,6 +286,7 @@ def _refund_from_row(row: Row) -> Refund:
         key_since=row["key_since"],
         key_number=row["key_number"],
         key_lapsed=row["key_lapsed"],
+        sent_by=row["sent_by"],
         payment_system=row["payment_system"],
         reason=row["reason"],
         provider_refund_id=row["provider_refund_id"],
@@ -311,10 +326,11 @@ def _period(row: Row) -> Period | None:
 
 
 def price_at(now: datetime | BindParameter[datetime]) -> FromClause:
-    """SQL: a plan's price that holds then, for a join with `plans`."""
+    """SQL: a plan's price that holds then, for a join with `plans`; its first one for a clock that has gone back."""
     prices = tables.plan_prices.c
-    held = select(prices.amount, prices.currency).where(prices.plan_id == tables.plans.c.id, prices.valid_from <= now)
-    return held.order_by(prices.valid_from.desc()).limit(1).lateral("price")
+    nearest = func.abs(func.extract("epoch", prices.valid_from - now))
+    held = select(prices.amount, prices.currency).where(prices.plan_id == tables.plans.c.id)
+    return held.order_by(prices.valid_from > now, nearest).limit(1).lateral("price")
 
 
 _PRICE = price_at(bindparam("now"))

@@ -319,6 +319,7 @@ refunds = Table(
     Column("key_number", Integer, nullable=False),
     _time("key_since", required=True),
     Column("key_lapsed", Boolean, nullable=False, server_default=text("false")),
+    _time("sent_by", server_default=_NOW),
     _time("settled_at"),
     Column("asks", Integer, nullable=False),
     _time("ask_again_at"),

@@ -11,13 +11,14 @@ from sqlalchemy import any_, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PGUUID
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.events import Actor, Event
 from domain.letters import owed_letters
 from domain.periods import DEFAULT_ZONE
 from domain.person import Person
-from domain.ports import Clock, NewId
+from domain.ports import Clock, LostRace, NewId
 from domain.rules import Rules
 from infrastructure.postgres import books, tables
 from infrastructure.postgres.cases import PostgresCases
@@ -46,6 +47,7 @@ _OWED_TO_PROJECTIONS = text("""
     RETURNING id
 """)
 _NEW_EVENT = insert(tables.events)
+_OTHERS_WERE_QUICKER = ("23503", "23505")  # foreign key, unique: what was read before the lock holds no more
 _NEW_MAIL = insert(tables.mails)
 
 
@@ -195,11 +197,16 @@ class Transactions:
         self, at_start: Step | None = None, before_commit: Step | None = None
     ) -> AsyncIterator[PostgresUnitOfWork]:
         """`at_start` and `before_commit` run inside the transaction, the latter after everything was written."""
-        async with self.around.engine.begin() as connection:
-            uow = PostgresUnitOfWork(connection, self.around, self.actor, self.request_id)
-            if at_start is not None:
-                await at_start(uow)
-            yield uow
-            await uow.flush()
-            if before_commit is not None:
-                await before_commit(uow)
+        try:
+            async with self.around.engine.begin() as connection:
+                uow = PostgresUnitOfWork(connection, self.around, self.actor, self.request_id)
+                if at_start is not None:
+                    await at_start(uow)
+                yield uow
+                await uow.flush()
+                if before_commit is not None:
+                    await before_commit(uow)
+        except IntegrityError as error:
+            if getattr(error.orig, "sqlstate", None) in _OTHERS_WERE_QUICKER:
+                raise LostRace(str(error.orig)) from error
+            raise

@@ -77,3 +77,21 @@ async def test_a_refund_that_is_heard_of_before_its_payment_is_booked_after_it(c
     assert (payment["status"], payment["refunded"]["value"]) == ("succeeded", "499.00")
     assert (await boris.subscription())["status"] == "canceled"
     assert await cinema.open_cases() == []
+
+
+async def test_a_cabinet_refund_that_overtakes_a_larger_one_of_ours_waits_for_how_that_ends(cinema: Cinema) -> None:
+    """Ours has reserved all and is refused, for the cabinet was quicker: the money that went back is booked."""
+    vera = await cinema.person()
+    sale = (await vera.subscribes("premium", "499.00")).json()
+    provider_id = sale["payment"]["provider_payment_id"]
+    reply = await vera.posts(f"/v1/subscriptions/{sale['subscription']['id']}/refunds", {})
+    assert reply.status_code == 202
+    await cinema.yookassa.cabinet_refund(provider_id, "400.00")
+    await _is_told(cinema, provider_id)
+
+    await cinema.time_passes(minutes=10)
+    await _followed_again(cinema)
+
+    payment = await vera.reads(f"/v1/payments/{sale['payment']['id']}")
+    assert payment["refunded"]["value"] == "400.00"
+    assert (await vera.reads(f"/v1/refunds/{reply.json()['refund']['id']}"))["status"] == "canceled"

@@ -111,3 +111,16 @@ async def test_what_was_recorded_from_outside_is_found_by_its_reference_though_i
 
     assert (first.status_code, again.status_code) == (201, 200), again.text
     assert again.json()["payment"]["id"] == first.json()["payment"]["id"]
+
+
+async def test_a_plan_keeps_its_first_price_for_a_clock_that_stands_before_it(cinema: Cinema) -> None:
+    cinema.clock.move(_DAY)
+    await cinema.sells("late", "10.00")
+    cinema.clock.move(-2 * _DAY)
+
+    reply = await (await cinema.person()).subscribes("late", "10.00")
+    again = await cinema.as_admin("GET", "/internal/v1/plans/late")
+    cinema.clock.move(_DAY)
+
+    assert (reply.status_code, reply.json()["payment"]["status"]) == (201, "succeeded")
+    assert again.json()["price"]["value"] == "10.00"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import cast, func, insert, literal, select, update
+from sqlalchemy import cast, delete, func, insert, literal, select, update
 from structlog.testing import capture_logs
 
 from infrastructure.cards.vault import CardVault
@@ -132,12 +132,8 @@ def _system_unknown(person: Person) -> tuple[Any, Any]:
 
 def _plan_without_a_price(person: Person) -> tuple[Any, Any]:
     plan = select(subscriptions.c.plan_id).where(subscriptions.c.user_id == person.id).scalar_subquery()
-    prices = update(plan_prices).where(plan_prices.c.plan_id == plan)
-    century = timedelta(days=36500)
-    return (
-        prices.values(valid_from=plan_prices.c.valid_from + century),
-        prices.values(valid_from=plan_prices.c.valid_from - century),
-    )
+    price = {"valid_from": datetime(2026, 1, 1, tzinfo=UTC), "amount": 49900, "currency": "RUB"}
+    return delete(plan_prices).where(plan_prices.c.plan_id == plan), insert(plan_prices).values(plan_id=plan, **price)
 
 
 def _payment_open_unnoticed(person: Person) -> tuple[Any, Any]:

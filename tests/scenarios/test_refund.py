@@ -95,3 +95,30 @@ async def test_a_refund_made_in_the_cabinet_is_booked_once_and_ends_the_subscrip
     payment = await dina.reads(f"/v1/payments/{sale['payment']['id']}")
     assert (payment["refunded"]["value"], len(payment["refunds"])) == ("499.00", 1)
     assert (await dina.mails())[-1] == "refund.succeeded subscription.canceled"
+
+
+@pytest.mark.parametrize("currency", ["RUB", "USD"])
+async def test_an_internal_refund_of_nothing_is_refused_and_not_taken_for_all(cinema: Cinema, currency: str) -> None:
+    anna = await cinema.person()
+    sale = (await anna.subscribes("premium", "499.00")).json()
+    body = {"payment_id": sale["payment"]["id"], "amount": {"value": "0.00", "currency": currency}, "reason": "x"}
+
+    reply = await cinema.as_service("POST", "/internal/v1/refunds", body)
+    await cinema.works()
+
+    assert (reply.status_code, reply.json()["code"]) == (422, "validation_failed")
+    assert (await cinema.yookassa.ledger()).refunds_of(sale["payment"]["provider_payment_id"]) == []
+    assert (await anna.subscription())["status"] == "active"
+
+
+async def test_the_preview_of_what_has_ended_promises_nothing(cinema: Cinema) -> None:
+    anna = await cinema.person()
+    sale = (await anna.subscribes("premium", "499.00")).json()
+    path = f"/v1/subscriptions/{sale['subscription']['id']}"
+    assert (await anna.posts(f"{path}/cancel", {"when": "now"})).status_code == 200
+
+    preview = await anna.reads(f"{path}/refund-preview")
+    reply = await anna.posts(f"{path}/refunds", {})
+
+    assert (preview["amount"]["value"], preview["payment_id"]) == ("0.00", None)
+    assert (reply.status_code, reply.json()["code"]) == (409, "nothing_to_refund")

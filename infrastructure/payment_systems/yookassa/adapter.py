@@ -144,7 +144,13 @@ class YooKassa(PaymentSystem):
         if not _KEY.fullmatch(key):
             return Refused("invalid_request", "an idempotency key has 1 to 64 printable characters")
         answer = await self._ask(call, lambda client: client.post(path, body, key), self._deadline())
-        return answer if isinstance(answer, Refused | Silence) else _read(answer, read)
+        if isinstance(answer, Refused | Silence):
+            return answer
+        made, object_id = _read(answer, read), answer.get("id")
+        if isinstance(made, Silence) and isinstance(object_id, str):  # it has made something: what, its page may tell
+            found = await self._get(call, path, object_id, read)
+            return made if isinstance(found, NotFound) else found
+        return made
 
     async def _get(
         self, call: str, path: str, object_id: str, read: Callable[[Mapping[str, object]], _Snapshot]

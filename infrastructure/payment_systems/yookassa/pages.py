@@ -29,9 +29,9 @@ async def pages(
             yield Silence("a list without items")
             return
         yield items
-        if cursor is None:
+        if cursor is None or cursor == "":
             return
-        if not isinstance(cursor, str) or not cursor or cursor in seen:
+        if not isinstance(cursor, str) or cursor in seen:
             yield Silence("a list whose end can't be reached")
             return
         seen.add(cursor)

@@ -32,17 +32,17 @@ _BINDING = {
 def payment_snapshot(body: Body) -> PaymentSnapshot:
     """A payment object; raises UnreadableError without a usable id, status or amount."""
     amount = _money(body.get("amount"))
-    refunded = body.get("refunded_amount")
     return PaymentSnapshot(
         provider_payment_id=_id(body.get("id")),
         status=_status(body, _PAYMENT),
         amount=amount,
-        refunded=amount.zero() if refunded is None else _money(refunded),
+        refunded=_money_or(body.get("refunded_amount"), amount.zero()),
         created_at=_instant(body.get("created_at")),
         payment_id=_our_id(body, "payment_id"),
         confirmation_url=_confirmation_url(body),
         method=_method(body.get("payment_method")),
         cancellation=_cancellation(body),
+        needs_capture=body.get("status") == "waiting_for_capture",
         raw=scrubbed(body),
     )
 
@@ -100,6 +100,14 @@ def _money(value: object) -> Money:
             except ValueError:
                 pass
     raise UnreadableError("no usable amount")
+
+
+def _money_or(value: object, otherwise: Money) -> Money:
+    """For what nothing is decided by: an odd field of these must not make the whole answer unreadable."""
+    try:
+        return _money(value)
+    except UnreadableError:
+        return otherwise
 
 
 def _our_id(body: Body, name: str) -> UUID | None:

@@ -21,7 +21,7 @@ _LONGEST_PAUSE_S = 3600.0
 
 
 def verdict(exchange: Exchange) -> Mapping[str, object] | Refused | Silence:
-    """The body of a 200, as received; a well-formed refusal; or silence."""
+    """The body of a 200 or 201, as received; a well-formed refusal; or silence."""
     status = exchange.status_code
     if status is None:
         return Silence(f"no answer: {exchange.error or 'nothing arrived'}")
@@ -30,8 +30,8 @@ def verdict(exchange: Exchange) -> Mapping[str, object] | Refused | Silence:
     except UnreadableError:
         content = None
     body = content if isinstance(content, dict) else None
-    if status == HTTPStatus.OK:
-        return Silence("an unreadable answer to a 200") if body is None else body
+    if status in {HTTPStatus.OK, HTTPStatus.CREATED}:
+        return Silence(f"an unreadable answer to a {status}") if body is None else body
     # Elsewhere a pause would be a word about one request's trouble; here it is meant for everybody, or for its own key.
     asks_for_pause = status in {HTTPStatus.ACCEPTED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
     pause = _pause(exchange.headers, body) if asks_for_pause else None
@@ -53,7 +53,7 @@ def _refusal(status: int, body: Mapping[str, object]) -> Refused | Silence:
         return Silence(f"HTTP {status} without a readable reason")
     if isinstance(parameter, str) and parameter.lower() == "idempotence-key":
         # The key was used before with another body: what became of that first call this answer does not tell.
-        return Silence("the key was used before with another body", only_this=True)
+        return Silence("the key was used before with another body", only_this=True, conflict=True)
     text = clean(detail) if isinstance(detail, str) else ""
     named = f" ({clean(parameter)})" if isinstance(parameter, str) else ""
     return Refused(code, f"{text}{named}"[:500])
@@ -76,7 +76,7 @@ def _pause(headers: Mapping[str, str], body: Mapping[str, object] | None) -> flo
             return _bounded((aware - datetime.now(UTC)).total_seconds())
     asked = body.get("retry_after") if body is not None else None
     if isinstance(asked, int) and not isinstance(asked, bool):
-        return _bounded(min(asked, 10**9) / 1000)
+        return _bounded(max(min(asked, 10**9), 0) / 1000)
     return None
 
 

@@ -91,12 +91,16 @@ async def test_a_list_that_breaks_off_says_nothing(server: RawServer, yookassa: 
         _ = [each async for each in yookassa.list_payments(SINCE, UNTIL)]
 
 
+async def test_an_empty_cursor_is_the_end(server: RawServer, yookassa: YooKassa) -> None:
+    server.answer = always(response({"type": "list", "items": [], "next_cursor": ""}))
+    assert await yookassa.find_payment(uuid4(), SINCE, UNTIL) == NotFound()
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {"type": "list", "items": [], "next_cursor": "the same"},
         {"type": "list", "items": [], "next_cursor": 7},
-        {"type": "list", "items": [], "next_cursor": ""},
         {"type": "list"},
         {"type": "list", "items": {}},
         {"type": "list", "items": [7]},
