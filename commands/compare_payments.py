@@ -11,14 +11,14 @@ from commands.comparison import Comparison, why
 from commands.settle_payment import SettlePayment, settle_payment
 from domain.differences import payment_differences
 from domain.payment import Payment
-from domain.payment_system import NotFound, PaymentSnapshot, Silence
+from domain.payment_system import NotFound, PaymentSnapshot, Silence, Unreadable
 from domain.reconciliation import Finding, FindingKind, Outcome
 
 
 class ComparePayments(Comparison[Payment, PaymentSnapshot]):
     what = "payments"
 
-    def listed(self, created_from: datetime, created_to: datetime) -> AsyncIterator[PaymentSnapshot]:
+    def listed(self, created_from: datetime, created_to: datetime) -> AsyncIterator[PaymentSnapshot | Unreadable]:
         return self._system.list_payments(created_from, created_to)
 
     async def _differing(

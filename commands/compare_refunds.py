@@ -14,7 +14,7 @@ from commands.settle_refund import SettleRefund, settle_refund
 from domain.differences import refund_differences
 from domain.money import Money
 from domain.payment import Payment
-from domain.payment_system import NotFound, PaymentSnapshot, RefundSnapshot, Silence
+from domain.payment_system import NotFound, PaymentSnapshot, RefundSnapshot, Silence, Unreadable
 from domain.reconciliation import Finding, Outcome, PaymentSystemSilent
 from domain.refund import Refund
 
@@ -22,7 +22,7 @@ from domain.refund import Refund
 class CompareRefunds(Comparison[Refund, RefundSnapshot]):
     what = "refunds"
 
-    def listed(self, created_from: datetime, created_to: datetime) -> AsyncIterator[RefundSnapshot]:
+    def listed(self, created_from: datetime, created_to: datetime) -> AsyncIterator[RefundSnapshot | Unreadable]:
         return self._system.list_refunds(created_from, created_to)
 
     async def _differing(

@@ -9,9 +9,10 @@ from typing import ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from commands.world import World
+from domain.differences import unreadable
 from domain.errors import RuleBroken
 from domain.payment import Payment
-from domain.payment_system import NotFound, PaymentSnapshot, RefundSnapshot, Silence
+from domain.payment_system import NotFound, PaymentSnapshot, RefundSnapshot, Silence, Unreadable
 from domain.ports import OpenUnitOfWork, PaymentSystem
 from domain.reconciliation import Finding, PaymentSystemSilent
 from domain.refund import Refund
@@ -47,7 +48,7 @@ class Comparison(ABC, Generic[Ours, Theirs]):
 
     # --- what each kind says of itself ---------------------------------------------------------------
     @abstractmethod
-    def listed(self, created_from: datetime, created_to: datetime) -> AsyncIterator[Theirs]:
+    def listed(self, created_from: datetime, created_to: datetime) -> AsyncIterator[Theirs | Unreadable]:
         """What the payment system lists."""
 
     @abstractmethod
@@ -80,15 +81,33 @@ class Comparison(ABC, Generic[Ours, Theirs]):
     async def _find(self, our_id: UUID, since: datetime, until: datetime) -> Theirs | NotFound | Silence: ...
 
     # --- what they do alike --------------------------------------------------------------------------
-    async def compare(self, listed: list[Theirs], created_from: datetime, created_to: datetime) -> list[Finding]:
+    async def compare(
+        self, listed: Sequence[Theirs | Unreadable], created_from: datetime, created_to: datetime
+    ) -> list[Finding]:
         """All that differs. `listed`: everything that the payment system has of that time."""
+        odd = [each for each in listed if isinstance(each, Unreadable)]
+        found, seen = await self._unreadable(odd)
+        found += await self._differences([each for each in listed if not isinstance(each, Unreadable)], seen)
+        return found + await self._not_listed(seen, created_from, created_to)
+
+    async def _unreadable(self, odd: list[Unreadable]) -> tuple[list[Finding], set[UUID]]:
+        """For a person to look at; one odd object, a stranger's perhaps, must not end the comparison of all others."""
+        ours = await self._rows([each.provider_id for each in odd if each.provider_id], []) if odd else []
+        known = {self._id_there(each): each for each in ours}
+        found = []
+        for each in odd:
+            mine = known.get(each.provider_id) if each.provider_id else None
+            found.append(unreadable(self._code, self.what, each, mine))
+        return found, {each.id for each in ours}
+
+    async def _differences(self, listed: list[Theirs], seen: set[UUID]) -> list[Finding]:
+        """Of what is listed; ours among it are added to `seen`."""
         found: list[Finding] = []
         names = [self._names(each) for each in listed]
         ours = await self._rows([there for there, _ in names], [our_id for _, our_id in names if our_id is not None])
         by_provider_id = {self._id_there(each): each for each in ours}
         by_id = {each.id: each for each in ours}
         differ = await self._differing(ours, listed)
-        seen: set[UUID] = set()
         for theirs, (provider_id, our_id) in zip(listed, names, strict=True):
             mine = by_provider_id.get(provider_id)
             if mine is None and our_id is not None:
@@ -97,7 +116,7 @@ class Comparison(ABC, Generic[Ours, Theirs]):
                 seen.add(mine.id)
             if differ(mine, theirs):
                 found += await self._look(provider_id, mine.id if mine else our_id)
-        return found + await self._not_listed(seen, created_from, created_to)
+        return found
 
     async def _not_listed(self, seen: set[UUID], created_from: datetime, created_to: datetime) -> list[Finding]:
         """Ours of that time that the list did not have, each asked for singly before anything is said of it."""

@@ -12,6 +12,7 @@ from commands.compare_payments import ComparePayments
 from commands.compare_refunds import CompareRefunds
 from commands.comparison import Comparison, Ours, Theirs
 from commands.world import World
+from domain.payment_system import Unreadable
 from domain.ports import OpenUnitOfWork, UnitOfWork
 from domain.reconciliation import Finding, Outcome, PaymentSystemSilent, Report, Stage
 
@@ -107,12 +108,14 @@ class _Day:
                 length = (until - since) * 2
         await self._commit_stage()
 
-    async def _read(self, listing: AsyncIterator[Theirs], *, bounded: bool) -> list[Theirs] | None:
+    async def _read(
+        self, listing: AsyncIterator[Theirs | Unreadable], *, bounded: bool
+    ) -> list[Theirs | Unreadable] | None:
         """All of it; None where it is more than a piece and can be read in shorter ones."""
-        listed: list[Theirs] = []
+        listed: list[Theirs | Unreadable] = []
         try:
             # The port says iterator; every one of them is a generator, and is ended here, not by the collector.
-            async with aclosing(cast("AsyncGenerator[Theirs, None]", listing)) as items:
+            async with aclosing(cast("AsyncGenerator[Theirs | Unreadable, None]", listing)) as items:
                 async for item in items:
                     listed.append(item)
                     if bounded and len(listed) > self._command.piece:

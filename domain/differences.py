@@ -9,7 +9,7 @@ from datetime import datetime
 
 from domain.money import Money
 from domain.payment import Payment, PaymentStatus
-from domain.payment_system import PaymentSnapshot, ProviderStatus, RefundSnapshot
+from domain.payment_system import PaymentSnapshot, ProviderStatus, RefundSnapshot, Unreadable
 from domain.reconciliation import YOUNG, Finding, FindingKind, Outcome
 from domain.refund import Refund, RefundStatus
 
@@ -149,6 +149,20 @@ def _unknown_refund(code: str, of: Payment | None, theirs: RefundSnapshot) -> Fi
     if theirs.status is ProviderStatus.SUCCEEDED and of is not None:
         finding.outcome = Outcome.REPAIRING
     return finding
+
+
+def unreadable(payment_system: str, what: str, theirs: Unreadable, ours: Payment | Refund | None) -> Finding:
+    """What it is about can't be read there; `what`: payments or refunds."""
+    return Finding(
+        kind=FindingKind.UNREADABLE,
+        subject=f"{payment_system}:{what}:{theirs.provider_id or 'without an id'}",
+        provider_id=theirs.provider_id,
+        our_id=ours.id if ours else None,
+        ours=f"{ours.status} {ours.amount}" if ours else _NOTHING,
+        theirs="unreadable",
+        detail=theirs.why,
+        user_id=ours.user_id if ours else None,
+    )
 
 
 def _of_payment(kind: FindingKind, ours: Payment, theirs: PaymentSnapshot | None, told: str) -> Finding:

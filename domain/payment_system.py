@@ -179,6 +179,14 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An object on a list that does not say how it stands; `provider_id` None where it has not even that."""
+
+    provider_id: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotFound:
     """The payment system was asked and has no such object."""
 

@@ -25,6 +25,7 @@ from domain.payment_system import (
     RefundSnapshot,
     Refused,
     Silence,
+    Unreadable,
 )
 from domain.payment_system_registration import PaymentSystemRegistration
 from domain.person import Person
@@ -94,14 +95,17 @@ class PaymentSystem(ABC):
         """Look for the refund that carries our id, among all made in that time, page by page."""
 
     @abstractmethod
-    def list_payments(self, created_from: datetime, created_to: datetime) -> AsyncIterator[PaymentSnapshot]:
+    def list_payments(
+        self, created_from: datetime, created_to: datetime
+    ) -> AsyncIterator[PaymentSnapshot | Unreadable]:
         """Every payment made in `[created_from, created_to)`, oldest or newest first, for reconciliation.
 
-        Raises ConnectionError where the payment system stops answering half-way.
+        One that can't be read is told as that, by its id. Raises ConnectionError where the payment system stops
+        answering half-way.
         """
 
     @abstractmethod
-    def list_refunds(self, created_from: datetime, created_to: datetime) -> AsyncIterator[RefundSnapshot]:
+    def list_refunds(self, created_from: datetime, created_to: datetime) -> AsyncIterator[RefundSnapshot | Unreadable]:
         """Every refund made in `[created_from, created_to)`; raises as `list_payments` does."""
 
     @abstractmethod

@@ -41,6 +41,7 @@ class FindingKind(StrEnum):
     STATE_DIFFERS = "reconcile_state_differs"
     DOUBLED = "reconcile_doubled"
     REFUNDS_DIFFER = "reconcile_refunds_differ"
+    UNREADABLE = "reconcile_unreadable"
     REFUND_UNKNOWN_HERE = "reconcile_refund_unknown_here"
     REFUND_UNKNOWN_THERE = "reconcile_refund_unknown_there"
     REFUND_AMOUNT_DIFFERS = "reconcile_refund_amount_differs"

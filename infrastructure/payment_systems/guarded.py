@@ -20,6 +20,7 @@ from domain.payment_system import (
     RefundSnapshot,
     Refused,
     Silence,
+    Unreadable,
 )
 from domain.ports import PaymentSystem
 from infrastructure.payment_systems.circuit import Circuit, Pass, State
@@ -108,11 +109,15 @@ class Guarded(PaymentSystem):
             f"refund {refund_id}", lambda: self._inner.find_refund(refund_id, created_from, created_to)
         )
 
-    async def list_payments(self, created_from: datetime, created_to: datetime) -> AsyncIterator[PaymentSnapshot]:
+    async def list_payments(
+        self, created_from: datetime, created_to: datetime
+    ) -> AsyncIterator[PaymentSnapshot | Unreadable]:
         async for snapshot in self._list("payments", self._inner.list_payments(created_from, created_to)):
             yield snapshot
 
-    async def list_refunds(self, created_from: datetime, created_to: datetime) -> AsyncIterator[RefundSnapshot]:
+    async def list_refunds(
+        self, created_from: datetime, created_to: datetime
+    ) -> AsyncIterator[RefundSnapshot | Unreadable]:
         async for snapshot in self._list("refunds", self._inner.list_refunds(created_from, created_to)):
             yield snapshot
 

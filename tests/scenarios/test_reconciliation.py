@@ -16,7 +16,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from cli import app
-from domain.payment_system import PaymentSnapshot
+from domain.payment_system import PaymentSnapshot, Unreadable
 from domain.reconciliation import FindingKind, Stage
 from infrastructure.local.postgres import EmbeddedPostgres
 from infrastructure.local.valkey import EmbeddedValkey
@@ -490,7 +490,9 @@ async def test_what_changes_while_it_is_looked_at_is_not_called_a_difference(
     cinema.clock.move(timedelta(hours=2))
     listing = YooKassa.list_payments
 
-    async def overtaken(self: YooKassa, since: datetime, until: datetime) -> AsyncIterator[PaymentSnapshot]:
+    async def overtaken(
+        self: YooKassa, since: datetime, until: datetime
+    ) -> AsyncIterator[PaymentSnapshot | Unreadable]:
         snapshots = [each async for each in listing(self, since, until)]
         if snapshots:
             await cinema.yookassa.settle_payment(sale["payment"]["provider_payment_id"])
@@ -570,10 +572,40 @@ def _silent_from(instant: datetime) -> Any:
     """The list is read as ever, but what was made from that instant on is never told."""
     listing = YooKassa.list_payments
 
-    async def silent(self: YooKassa, since: datetime, until: datetime) -> AsyncIterator[PaymentSnapshot]:
+    async def silent(self: YooKassa, since: datetime, until: datetime) -> AsyncIterator[PaymentSnapshot | Unreadable]:
         if since >= instant:
             raise ConnectionError("no answer within the deadline")
         async for each in listing(self, since, until):
             yield each
 
     return silent
+
+
+async def test_an_object_that_cannot_be_read_is_shown_to_a_person_and_ends_nothing(
+    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger's status of tomorrow must not stop the comparison of everything else, night after night."""
+    _, mine = await sold(cinema)
+    _, deleted = await sold(cinema)
+    await sql(cinema, "DELETE FROM payments WHERE id = :id", id=deleted["payment"]["id"])
+    listing = YooKassa.list_payments
+
+    async def with_an_odd_one(
+        self: YooKassa, since: datetime, until: datetime
+    ) -> AsyncIterator[PaymentSnapshot | Unreadable]:
+        if since <= NOON < until:
+            yield Unreadable("stranger", "an unreadable answer: no status that we know")
+        async for each in listing(self, since, until):
+            known = each.provider_payment_id if isinstance(each, PaymentSnapshot) else None
+            yield Unreadable(known, "odd") if known == mine["payment"]["provider_payment_id"] else each
+
+    monkeypatch.setattr(YooKassa, "list_payments", with_an_odd_one)
+    run = await compared(cinema)
+
+    assert run.stopped == []
+    assert kinds(run) == ["unknown_here case", "unreadable case", "unreadable case"]
+    assert {str(each.finding.our_id) for each in run.found if each.finding.kind is FindingKind.UNREADABLE} == {
+        "None",
+        mine["payment"]["id"],
+    }
+    await nothing_new(cinema, open_cases=3)

@@ -23,6 +23,7 @@ from domain.payment_system import (
     RefundSnapshot,
     Refused,
     Silence,
+    Unreadable,
 )
 from domain.ports import PaymentSystem
 from infrastructure.payment_systems.notification import OBJECT_ID, read_notification
@@ -116,11 +117,15 @@ class YooKassa(PaymentSystem):
             "find_refund", "/refunds", "refund_id", refund_id, created_from, created_to, refund_snapshot
         )
 
-    async def list_payments(self, created_from: datetime, created_to: datetime) -> AsyncIterator[PaymentSnapshot]:
+    async def list_payments(
+        self, created_from: datetime, created_to: datetime
+    ) -> AsyncIterator[PaymentSnapshot | Unreadable]:
         async for snapshot in self._list("list_payments", "/payments", created_from, created_to, payment_snapshot):
             yield snapshot
 
-    async def list_refunds(self, created_from: datetime, created_to: datetime) -> AsyncIterator[RefundSnapshot]:
+    async def list_refunds(
+        self, created_from: datetime, created_to: datetime
+    ) -> AsyncIterator[RefundSnapshot | Unreadable]:
         async for snapshot in self._list("list_refunds", "/refunds", created_from, created_to, refund_snapshot):
             yield snapshot
 
@@ -146,8 +151,8 @@ class YooKassa(PaymentSystem):
         answer = await self._ask(call, lambda client: client.post(path, body, key), self._deadline())
         if isinstance(answer, Refused | Silence):
             return answer
-        made, object_id = _read(answer, read), answer.get("id")
-        if isinstance(made, Silence) and isinstance(object_id, str):  # it has made something: what, its page may tell
+        made, object_id = _read(answer, read), _id_of(answer)
+        if isinstance(made, Silence) and object_id is not None:  # it has made something: what, its page may tell
             found = await self._get(call, path, object_id, read)
             return made if isinstance(found, NotFound) else found
         return made
@@ -202,7 +207,7 @@ class YooKassa(PaymentSystem):
         created_from: datetime,
         created_to: datetime,
         read: Callable[[Mapping[str, object]], _Snapshot],
-    ) -> AsyncIterator[_Snapshot]:
+    ) -> AsyncIterator[_Snapshot | Unreadable]:
         """Raises ConnectionError: a list with a gap in it must not pass for a whole one."""
         async for page in pages(self._page(call, path, None), created_from, created_to):
             if isinstance(page, Silence):
@@ -210,8 +215,8 @@ class YooKassa(PaymentSystem):
             for item in page:
                 snapshot = _read(item, read)
                 if isinstance(snapshot, Silence):
-                    raise ConnectionError(snapshot.why)
-                if snapshot.created_at is None or created_from <= snapshot.created_at < created_to:
+                    yield Unreadable(_id_of(item), snapshot.why)
+                elif snapshot.created_at is None or created_from <= snapshot.created_at < created_to:
                     yield snapshot
 
     def _page(
@@ -247,9 +252,7 @@ class YooKassa(PaymentSystem):
             case Refused(code=code):
                 _log.info("payment_system.refused", **words, code=code)
             case _:
-                object_id = answer.get("id")
-                known = isinstance(object_id, str) and OBJECT_ID.fullmatch(object_id)
-                _log.info("payment_system.answered", **words, provider_id=object_id if known else None)
+                _log.info("payment_system.answered", **words, provider_id=_id_of(answer))
         return answer
 
     def _deadline(self) -> float:
@@ -262,6 +265,11 @@ def _read(body: Mapping[str, object], read: Callable[[Mapping[str, object]], _Sn
     except UnreadableError as error:
         _log.warning("payment_system.unreadable", system="yookassa", why=str(error))
         return Silence(f"an unreadable answer: {error}")
+
+
+def _id_of(item: Mapping[str, object]) -> str | None:
+    object_id = item.get("id")
+    return object_id if isinstance(object_id, str) and OBJECT_ID.fullmatch(object_id) else None
 
 
 def _names_id(answer: Refused) -> bool:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from domain.payment_system import NotFound, PaymentSnapshot, ProviderStatus, RefundSnapshot, Silence
+from domain.payment_system import NotFound, PaymentSnapshot, ProviderStatus, RefundSnapshot, Silence, Unreadable
 from infrastructure.payment_systems.yookassa import YooKassa
 from infrastructure.payment_systems.yookassa.sdk import Account
 from tests.infrastructure.payment_systems.raw_server import Heard, RawServer, always, raw_server, response
@@ -144,8 +144,22 @@ async def test_reconciliation_reads_everything_in_its_time_and_nothing_else(
     inside = [payment_object(created_at="2026-07-18T12:00:00.000Z"), payment_object()]
     outside = [payment_object(created_at="2026-07-18T18:00:00.000Z"), payment_object(created_at="2020-01-01T00:00:00Z")]
     server.answer = listing([outside[0], inside[1]], [inside[0], outside[1]])
-    found = [each.provider_payment_id async for each in yookassa.list_payments(SINCE, UNTIL)]
-    assert found == [inside[1]["id"], inside[0]["id"]]
+    found = [each async for each in yookassa.list_payments(SINCE, UNTIL)]
+    assert [each.provider_payment_id for each in found if isinstance(each, PaymentSnapshot)] == [
+        inside[1]["id"],
+        inside[0]["id"],
+    ]
+    assert len(found) == 2
+
+
+async def test_what_cannot_be_read_is_told_by_its_id_and_hides_nothing_else(
+    server: RawServer, yookassa: YooKassa
+) -> None:
+    good, odd, nameless = payment_object(), payment_object(status="of tomorrow"), payment_object(id=7)
+    server.answer = listing([odd, good, nameless])
+    found = [each async for each in yookassa.list_payments(SINCE, UNTIL)]
+    assert [each.provider_id for each in found if isinstance(each, Unreadable)] == [odd["id"], None]
+    assert [each.provider_payment_id for each in found if isinstance(each, PaymentSnapshot)] == [good["id"]]
 
 
 async def test_instants_of_other_zones_and_microseconds_lose_nothing(server: RawServer, yookassa: YooKassa) -> None:
