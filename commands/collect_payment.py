@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from commands.instruments import charge_request
-from commands.patience import IN_FLIGHT, is_from_the_future, searched
-from commands.settle_payment import News, SettlePayment, settle_payment
+from commands.patience import IN_FLIGHT, TO_SPARE, is_from_the_future, searched
+from commands.settle_payment import Collected, News, SettlePayment, settle_payment
 from commands.world import World
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
 from domain.payment import Payment, PaysWith
 from domain.payment_system import ChargeRequest, NotFound, PaymentSnapshot, ProviderStatus, Refused, Silence
-from domain.ports import OpenUnitOfWork, PaymentSystem, UnitOfWork
+from domain.ports import CLAIM, OpenUnitOfWork, PaymentSystem, UnitOfWork
 
-_TO_SPARE = timedelta(seconds=10)
 _KEY_MARGIN = timedelta(hours=1)
 """A key is trusted for this much less than the payment system promises: a call takes time to arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectPayment:
+    """`claim`: until when the caller holds the work at it, if it does."""
+
     payment_id: UUID
+    claim: datetime | None = None
 
 
 async def collect_payment(command: CollectPayment, open_uow: OpenUnitOfWork, world: World) -> Payment:
@@ -33,7 +35,17 @@ async def collect_payment(command: CollectPayment, open_uow: OpenUnitOfWork, wor
             raise NotFoundHere("payment")
         payment, written_ago = found
         may_charge = payment.provider_payment_id is None and await _may_charge(payment, uow)
-    return await collect(payment, open_uow, world, may_charge=may_charge, first_call=False, written_ago=written_ago)
+        # Of two who send the same at a time, one might be refused and give up what the other one gets through.
+        if may_charge and payment.is_open and not await uow.payments.claim(payment.id, command.claim):
+            uow.conclude(Collected(payment.subscription_id, payment.id))
+            return payment
+    collected = await collect(
+        payment, open_uow, world, may_charge=may_charge, first_call=False, written_ago=written_ago
+    )
+    if may_charge and command.claim is None:
+        async with open_uow() as uow:
+            await uow.payments.unclaim(payment.id)
+    return collected
 
 
 async def _may_charge(payment: Payment, uow: UnitOfWork) -> bool:
@@ -72,6 +84,7 @@ async def collect(
     if first_call and not _is_alone(payment, world):
         return await collect_payment(CollectPayment(payment.id), open_uow, world)
     news: News
+    began = world.wall.now()
     try:
         system = await world.payment_systems.by_code(payment.payment_system)
         had_lapsed = payment.key_lapsed
@@ -81,9 +94,8 @@ async def collect(
         if isinstance(news, NotFound) and not had_lapsed:
             # Its key has lapsed all at once, as where a clock was put right: it may have been sent a moment ago.
             news = Silence("it is not listed; asked once more", retry_after_s=2 * IN_FLIGHT.total_seconds())
-        sent_before = not first_call or not _is_alone(payment, world)
-        if sent_before and (isinstance(news, Refused) or (isinstance(news, Silence) and news.conflict)):
-            news = await _unless_it_is_there(news, payment, system, world)
+        if isinstance(news, Refused) or (isinstance(news, Silence) and news.conflict):
+            news = await _believed(news, payment, system, world, first_call=first_call, began=began)
         if isinstance(news, PaymentSnapshot) and payment.provider_payment_id is None:
             news = await _with_its_method(news, payment, system)
     except (PaymentSystemUnavailable, ValueError) as cannot_ask:  # ours to mend; a case is opened in time
@@ -92,12 +104,14 @@ async def collect(
 
 
 def _is_alone(payment: Payment, world: World) -> bool:
-    """Whether nobody else can have sent it. A process may stand still for hours, as in a machine that was put to sleep,
-    and find that the janitor has been there, or that its key has lapsed.
+    """Whether nobody else can have sent it.
+
+    A process may stand still for hours, as in a machine that was put to sleep, and find that the janitor has been
+    there, or that its key has lapsed.
     """
     if payment.ask_again_at is None or payment.ask_again_by is None:
         return False
-    return world.clock.now() < payment.ask_again_at - _TO_SPARE and world.wall.now() < payment.ask_again_by - _TO_SPARE
+    return world.clock.now() < payment.ask_again_at - TO_SPARE and world.wall.now() < payment.ask_again_by - TO_SPARE
 
 
 async def _news_of(payment: Payment, age: timedelta, system: PaymentSystem, world: World, *, may_charge: bool) -> News:
@@ -116,9 +130,17 @@ async def _news_of(payment: Payment, age: timedelta, system: PaymentSystem, worl
     return found
 
 
-async def _unless_it_is_there(said: Refused | Silence, payment: Payment, system: PaymentSystem, world: World) -> News:
-    """A 'no' to a repeated request says nothing of the earlier one, which may have used up the person's token."""
+async def _believed(
+    said: Refused | Silence, payment: Payment, system: PaymentSystem, world: World, *, first_call: bool, began: datetime
+) -> News:
+    """A 'no' to a repeated request says nothing of the earlier one, which may have used up the person's token; and it
+    is worth nothing once others may have sent it as well.
+    """
+    if first_call:
+        return said if _is_alone(payment, world) else Silence("others may have sent it meanwhile")
     found = await _find(payment, system, world)
+    if isinstance(found, NotFound) and world.wall.now() - began > CLAIM - TO_SPARE:
+        return Silence("others may have sent it meanwhile")
     return said if isinstance(found, NotFound) else found
 
 

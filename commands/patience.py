@@ -13,6 +13,8 @@ _UNKNOWN_S = (5, 15, 60, 300, 900, 3600)
 _WAITING_S = (60, 300, 600)
 IN_FLIGHT = timedelta(seconds=30)
 """Longer than any call may take: who finds a row this old knows that nobody is at it any more."""
+TO_SPARE = timedelta(seconds=10)
+"""Who acts on being the only one stops so long before others may come."""
 LONGEST_WAIT = timedelta(hours=2)
 """No janitor's instant is set further ahead than this: one that lies there was set by a clock that was wrong."""
 CLOCKS_DIFFER_BY = timedelta(hours=1)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from commands.patience import IN_FLIGHT, is_from_the_future, searched
+from commands.patience import IN_FLIGHT, TO_SPARE, is_from_the_future, searched
 from commands.settle_refund import RefundNews, SettleRefund, settle_refund
 from commands.world import World
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
 from domain.payment import Payment
 from domain.payment_system import NotFound, RefundRequest, RefundSnapshot, Refused, Silence
-from domain.ports import OpenUnitOfWork, PaymentSystem
+from domain.ports import CLAIM, OpenUnitOfWork, PaymentSystem
 from domain.refund import Refund
 
 _MARGIN = timedelta(hours=1)
@@ -21,7 +21,10 @@ _MARGIN = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class SendRefund:
+    """`claim`: until when the caller holds the work at it, if it does."""
+
     refund_id: UUID
+    claim: datetime | None = None
 
 
 async def send_refund(command: SendRefund, open_uow: OpenUnitOfWork, world: World) -> Refund:
@@ -32,10 +35,12 @@ async def send_refund(command: SendRefund, open_uow: OpenUnitOfWork, world: Worl
             raise NotFoundHere("refund")
         refund, written_ago = found
         payment = await uow.payments.find(refund.payment_id)
-    if payment is None or payment.payment_system is None:
-        raise NotFoundHere("refund")
-    if not refund.is_open:
-        return refund
+        if payment is None or payment.payment_system is None:
+            raise NotFoundHere("refund")
+        # Of two who send the same at a time, one might be refused and give up what the other one gets through.
+        known_there = refund.provider_refund_id is not None
+        if not refund.is_open or not (known_there or await uow.refunds.claim(refund.id, command.claim)):
+            return refund
     news: RefundNews
     try:
         system = await world.payment_systems.by_code(payment.payment_system)
@@ -60,9 +65,10 @@ async def _news_of(
     if ahead or (age >= lifetime - _MARGIN and not refund.key_lapsed):
         refund = await _with_lapsed_key(refund, open_uow, world)
     if not refund.key_lapsed:
+        began = world.wall.now()
         answer = await system.create_refund(_request(refund, payment, payment.provider_payment_id))
         open_to_doubt = isinstance(answer, Refused) or (isinstance(answer, Silence) and answer.conflict)
-        return await _unless_it_is_there(answer, refund, system, world) if open_to_doubt else answer
+        return await _believed(answer, refund, system, world, began) if open_to_doubt else answer
     found = await _find(refund, system, world)
     if not isinstance(found, NotFound):
         return found
@@ -74,9 +80,13 @@ async def _news_of(
     return await system.create_refund(_request(renewed, payment, payment.provider_payment_id))
 
 
-async def _unless_it_is_there(said: RefundNews, refund: Refund, system: PaymentSystem, world: World) -> RefundNews:
-    """It may have been sent before: a 'no' to this call says nothing of an earlier one."""
+async def _believed(
+    said: RefundNews, refund: Refund, system: PaymentSystem, world: World, began: datetime
+) -> RefundNews:
+    """It may have been sent before: a 'no' to this call says nothing of an earlier one, or of one by others since."""
     found = await _find(refund, system, world)
+    if isinstance(found, NotFound) and world.wall.now() - began > CLAIM - TO_SPARE:
+        return Silence("others may have sent it meanwhile")
     return said if isinstance(found, NotFound) else found
 
 

@@ -6,8 +6,9 @@ A sweep may run in any number of processes at once. What two of them take, one f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -27,6 +28,8 @@ from commands.patience import LONGEST_WAIT
 from commands.receive_notification import FollowNotification, follow_notification
 from commands.renew_subscription import NothingToCharge, RenewSubscription, renew_subscription
 from commands.send_refund import SendRefund, send_refund
+from domain.ports import CLAIM
+from infrastructure.postgres.rows import is_free
 from infrastructure.postgres.tables import idempotency_keys, inbox, payments, refunds, subscriptions
 from jobs.allowance import Allowance
 from jobs.duty import Duty
@@ -36,7 +39,6 @@ log = structlog.get_logger(__name__)
 
 _BATCH = 100
 _AT_ONCE = 8
-_LEASE = timedelta(seconds=60)
 _STRANGERS_A_SECOND = 10
 _KEYS_LIVE = timedelta(days=8)
 _NOTIFICATIONS_LIVE = timedelta(days=30)
@@ -79,13 +81,13 @@ class Sweeps:
                 table.c.open_payment_id.is_(None),
                 ~table.c.refunding,
                 ~self._renewing.steps_aside(now),
-                _is_free(table),
+                is_free(table),
             )
             .order_by(table.c.next_charge_at, table.c.id)
             .limit(_BATCH)
             .with_for_update(skip_locked=True)
         )
-        claim = update(table).where(table.c.id.in_(due)).values(claimed_until=func.clock_timestamp() + _LEASE)
+        claim = update(table).where(table.c.id.in_(due)).values(claimed_until=func.clock_timestamp() + CLAIM)
         went = await self._renewing.each(await self._take(claim, table), self._renew)
         await self._release(table, went.done + went.set_back)
         return len(went.done)
@@ -125,37 +127,42 @@ class Sweeps:
         done = 0
         duties = ((self._collecting, payments, self._ask_for_payment), (self._returning, refunds, self._ask_for_refund))
         for duty, table, ask in duties:
-            went = await duty.each(await self._claim_unresolved(duty, table), ask)
+            claims = await self._claim_unresolved(duty, table)
+            went = await duty.each(sorted(claims), partial(ask, claims))
             await self._release(table, went.done + went.needless + went.set_back)
             done += len(went.done)
         return done
 
-    async def _claim_unresolved(self, duty: Duty, table: Table) -> Sequence[UUID]:
+    async def _claim_unresolved(self, duty: Duty, table: Table) -> dict[UUID, datetime]:
+        """What was claimed, and until when: a claim may lapse before its turn comes."""
         now = self._service.clock.now()
         # No wait is that long: a clock was ahead when it was set. What was sent by it has to be looked for soon.
-        too_far = (table.c.ask_again_by > self._service.world.wall.now() + LONGEST_WAIT) & _is_free(table)
+        too_far = table.c.ask_again_by > self._service.world.wall.now() + LONGEST_WAIT
         due = (
             select(table.c.id)
             .where(
                 or_(table.c.ask_again_at <= now, table.c.ask_again_by <= func.clock_timestamp(), too_far),
+                is_free(table),
                 ~duty.steps_aside(now),
             )
             .order_by(table.c.ask_again_by, table.c.id)
             .limit(_BATCH)
             .with_for_update(skip_locked=True)
         )
-        # Pushing both instants on is the claim; who dies with it leaves it to the next after a minute. claimed_until
-        # tells the time machine that somebody is at it.
+        # Who dies with a claim leaves it to the next after a minute: by both clocks, as one may be held.
         claim = update(table).where(table.c.id.in_(due))
-        lapses = func.clock_timestamp() + _LEASE
-        claim = claim.values(ask_again_at=now + _LEASE, ask_again_by=lapses, claimed_until=lapses)
-        return await self._take(claim, table)
+        lapses = func.clock_timestamp() + CLAIM
+        claim = claim.values(ask_again_at=now + CLAIM, ask_again_by=lapses, claimed_until=lapses)
+        async with self._engine.connect() as connection:
+            taken = await connection.execute(claim.returning(table.c.id, table.c.claimed_until))
+            return {row.id: row.claimed_until for row in taken}
 
-    async def _ask_for_payment(self, payment_id: UUID) -> None:
-        await collect_payment(CollectPayment(payment_id), self._service.transactions(), self._service.world)
+    async def _ask_for_payment(self, claims: Mapping[UUID, datetime], payment_id: UUID) -> None:
+        command = CollectPayment(payment_id, claims[payment_id])
+        await collect_payment(command, self._service.transactions(), self._service.world)
 
-    async def _ask_for_refund(self, refund_id: UUID) -> None:
-        await send_refund(SendRefund(refund_id), self._service.transactions(), self._service.world)
+    async def _ask_for_refund(self, claims: Mapping[UUID, datetime], refund_id: UUID) -> None:
+        await send_refund(SendRefund(refund_id, claims[refund_id]), self._service.transactions(), self._service.world)
 
     async def inbox(self) -> int:
         """Notifications about what is ours."""
@@ -188,7 +195,7 @@ class Sweeps:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        claim = update(inbox).where(inbox.c.id.in_(due)).values(retry_by=func.clock_timestamp() + _LEASE)
+        claim = update(inbox).where(inbox.c.id.in_(due)).values(retry_by=func.clock_timestamp() + CLAIM)
         return await self._take(claim, inbox)
 
     async def _follow(self, entry_id: UUID) -> None:
@@ -243,9 +250,3 @@ class Sweeps:
             release = update(table).where(table.c.id.in_(ids)).values(claimed_until=None)
             async with self._engine.connect() as connection:
                 await connection.execute(release)
-
-
-def _is_free(table: Table) -> ColumnElement[bool]:
-    """SQL: nobody holds a claim; one that lies further ahead than any was made by a clock that was ahead."""
-    until, now = table.c.claimed_until, func.clock_timestamp()
-    return or_(until.is_(None), until < now, until > now + 2 * _LEASE)

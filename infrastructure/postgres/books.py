@@ -58,6 +58,14 @@ class Book(Generic[A]):
     async def lock(self, its_id: UUID) -> A | None:
         return await self._one(self._mapping.by_id_locked, {"its_id": its_id}, lock=True)
 
+    async def claim(self, its_id: UUID, held: datetime | None) -> bool:
+        """See domain.ports.Payments; for tables with `claimed_until`."""
+        whose = {"its_id": its_id, "held": held}
+        return (await self._connection.execute(self._mapping.claim, whose)).scalar_one_or_none() is not None
+
+    async def unclaim(self, its_id: UUID) -> None:
+        await self._connection.execute(self._mapping.unclaim, {"its_id": its_id})
+
     async def flush(self) -> list[A]:
         """Write changes, then additions; returns what was written, its version raised."""
         written: list[A] = []

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     FromClause,
     Insert,
     Select,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
+    or_,
     select,
     true,
     update,
@@ -31,6 +33,7 @@ from domain.payment_system import Cancellation
 from domain.payment_system_registration import PaymentSystemRegistration
 from domain.periods import Period, PeriodLength, PeriodUnit
 from domain.plan import Plan
+from domain.ports import CLAIM
 from domain.refund import Refund, RefundOrigin, RefundStatus
 from domain.subscription import Subscription, SubscriptionStatus
 from infrastructure.postgres import tables
@@ -45,6 +48,12 @@ class Aggregate(Protocol):
 
 
 A = TypeVar("A", bound=Aggregate)
+
+
+def is_free(table: Table) -> ColumnElement[bool]:
+    """SQL: nobody holds a claim; one that lies further ahead than any was made by a clock that was ahead."""
+    until, now = table.c.claimed_until, func.clock_timestamp()
+    return or_(until.is_(None), until < now, until > now + 2 * CLAIM)
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,19 @@ class AggregateMapping(Generic[A]):
     @cached_property
     def by_id_locked(self) -> Select[Any]:
         return self.by_id.with_for_update(of=self.table)
+
+    @cached_property
+    def claim(self) -> Update:
+        """Takes `its_id` and `held`."""
+        table = self.table
+        mine = or_(is_free(table), table.c.claimed_until == bindparam("held", type_=table.c.claimed_until.type))
+        taken = update(table).where(table.c.id == bindparam("its_id"), mine)
+        return taken.values(claimed_until=func.clock_timestamp() + CLAIM).returning(table.c.id)
+
+    @cached_property
+    def unclaim(self) -> Update:
+        """Takes `its_id`."""
+        return update(self.table).where(self.table.c.id == bindparam("its_id")).values(claimed_until=None)
 
     @cached_property
     def change(self) -> Update:
