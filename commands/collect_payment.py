@@ -133,8 +133,9 @@ async def _news_of(payment: Payment, age: timedelta, system: PaymentSystem, worl
 async def _believed(
     said: Refused | Silence, payment: Payment, system: PaymentSystem, world: World, *, first_call: bool, began: datetime
 ) -> News:
-    """A 'no' to a repeated request says nothing of the earlier one, which may have used up the person's token; and it
-    is worth nothing once others may have sent it as well.
+    """A 'no' to a repeated request says nothing of the earlier one, which may have used up the person's token.
+
+    And it is worth nothing once others may have sent it as well: theirs may get through.
     """
     if first_call:
         return said if _is_alone(payment, world) else Silence("others may have sent it meanwhile")

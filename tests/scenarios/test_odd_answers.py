@@ -229,10 +229,34 @@ async def test_a_process_that_stood_still_before_it_sent_a_charge_does_not_send_
     assert await person.charged() == []
 
 
+async def test_of_two_who_would_send_the_same_at_once_only_one_does(
+    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The simulation's seed 1, world 56: one was refused and gave up what the other one got through."""
+    world, person = cinema.service.world, await cinema.person()
+    token = Token(await cinema.yookassa.token(GOOD_CARD))
+    command = Subscribe(Known(person.id), "premium", Money(49900), token, "yookassa")
+    async with cinema.service.transactions()() as uow:
+        written = await subscribe(command, uow, world)
+    sent: list[UUID] = []
+
+    async def refuse(self: YooKassa, request: ChargeRequest) -> Refused:
+        sent.append(request.payment_id)
+        if len(sent) < 5:  # the person's next try under the same key, while the janitor's request is under way
+            again = await collect_payment(CollectPayment(written.id), cinema.service.transactions(), world)
+            assert again.status.value == "pending"
+        return Refused("invalid_request", "so it was decided")
+
+    monkeypatch.setattr(YooKassa, "create_payment", refuse)
+    await cinema.time_passes(minutes=1)
+
+    assert sent == [written.id]
+    assert (await person.reads(f"/v1/payments/{written.id}"))["status"] == "canceled"
+
+
 async def test_a_refusal_is_not_believed_by_a_process_that_stood_still_while_the_janitor_sent_it(
     cinema: Cinema, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The simulation's seed 1, world 56: sixteen hours between the commit and a gateway's "no"."""
     world, person = cinema.service.world, await cinema.person()
     command = Subscribe(Known(person.id), "premium", Money(49900), Redirect("https://cinema.example/back"), "yookassa")
     async with cinema.service.transactions()() as uow:
