@@ -28,8 +28,9 @@ lint: $(SET_UP)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+# A file's tests stay together, for they share servers; each worker has a core of its own.
 test: lint
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -n auto --maxprocesses 4 --dist loadfile
 
 clean:
 	@python=$$([ -x $(VENV)/bin/python ] && echo $(VENV)/bin/python || command -v python3.11 || command -v python3) && \
