@@ -12,6 +12,7 @@ from commands.world import World
 from domain.events import SYSTEM, Actor
 from domain.ports import Clock
 from domain.rules import Rules
+from infrastructure.auth.directory import UserDirectory, token_in
 from infrastructure.auth.jwks import JwksKeys, Patience
 from infrastructure.auth.keys import StaticKeys
 from infrastructure.auth.tokens import TokenVerifier
@@ -42,6 +43,7 @@ class Service:
     payment_systems: RegisteredPaymentSystems
     redis: RedisLine
     elasticsearch: ElasticsearchLine | None
+    directory: UserDirectory | None
 
     def transactions(self, actor: Actor = SYSTEM, request_id: str | None = None) -> Transactions:
         return Transactions(self.around, actor, request_id)
@@ -54,6 +56,7 @@ class Service:
         return CommandSide(
             world=self.world,
             intake=PostgresIntake(self.engine, self.around.new_id),
+            directory=self.directory,
             executor=self.executor,
             base_url=self.settings.base_url,
             check_sender=self.settings.yookassa_check_sender,
@@ -69,6 +72,8 @@ class Service:
 
     async def close(self) -> None:
         await self.payment_systems.close()
+        if self.directory is not None:
+            await self.directory.close()
         await self.redis.close()
         if self.elasticsearch is not None:
             await self.elasticsearch.close()
@@ -117,6 +122,9 @@ async def build(settings: Settings, clock: Clock | None = None) -> Service:
         payment_systems=payment_systems,
         redis=RedisLine(needed(settings.redis_url, "REDIS_URL")),
         elasticsearch=ElasticsearchLine(es_url) if es_url and es_url != "none" else None,
+        directory=UserDirectory(settings.auth_api_url, token_in(settings.auth_api_token))
+        if settings.auth_api_url
+        else None,
     )
 
 

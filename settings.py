@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     auth_issuer: str | None = None
     auth_audience: str | None = None
     auth_api_url: str | None = None
+    auth_api_token: str | None = Field(default=None, repr=False)  # or the path of a file that holds it
 
     smtp_url: str | None = None
     mail_from: str = "Cinema <billing@localhost>"

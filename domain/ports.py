@@ -28,7 +28,7 @@ from domain.payment_system import (
     Unreadable,
 )
 from domain.payment_system_registration import PaymentSystemRegistration
-from domain.person import Person
+from domain.person import Person, Unavailable
 from domain.plan import Plan
 from domain.reconciliation import Report
 from domain.refund import Refund
@@ -403,6 +403,14 @@ class PaymentSystems(Protocol):
     """The payment systems in use, by their code in the registry."""
 
     async def by_code(self, code: str) -> PaymentSystem: ...
+
+
+class Directory(Protocol):
+    """The auth service's register of persons (AUTH-5); asked with no transaction open (invariant 2)."""
+
+    async def person(self, user_id: UUID) -> Person | Unavailable | None:
+        """None: it knows nobody of that id. Never raises, and never takes long."""
+        ...
 
 
 class Vault(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -18,7 +18,8 @@ from sqlalchemy import Update, and_, bindparam, func, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.ports import Clock
+from domain.person import Unavailable
+from domain.ports import Clock, Directory
 from infrastructure.mail.letters import Letter, render
 from infrastructure.mail.smtp import Mail, Sent, SmtpSender, TryLater, Undeliverable
 from infrastructure.mail.wording import DEFAULT_ZONE
@@ -90,13 +91,19 @@ class _Reader:
 
 
 class MailRoom:
-    """Any number may work on one table. `base_url`: where the API is reached from outside; `clock` dates the mails."""
+    """Any number may work on one table. `base_url`: where the API is reached from outside; `clock` dates the mails.
 
-    def __init__(self, engine: AsyncEngine, sender: SmtpSender, base_url: str, clock: Clock) -> None:
+    `directory`: asked for the address of a person who has none here, as where a service subscribed them.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, sender: SmtpSender, base_url: str, clock: Clock, directory: Directory | None = None
+    ) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # each statement stands for itself
         self._sender = sender
         self._base_url = base_url.rstrip("/")
         self._clock = clock
+        self._directory = directory
 
     async def send_owed(self, limit: int = 50) -> int:
         """Try each mail that is due, at most `limit` of them and four at a time; returns how many were sent.
@@ -167,6 +174,11 @@ class MailRoom:
             return Undeliverable("the person is not known")
         if person.erased_at is not None:
             return Undeliverable("the person was erased")
+        if not (person.email or "").strip():
+            told = await self._introduced(owed.user_id, person)
+            if isinstance(told, Unavailable):
+                return TryLater(f"auth cannot be asked for the address: {told.why}")
+            person = told
         address = (person.email or "").strip()
         if not address:
             return Undeliverable("the person has no e-mail address")
@@ -196,6 +208,18 @@ class MailRoom:
         async with self._engine.connect() as connection:
             row = (await connection.execute(_READER, about)).one_or_none()
         return None if row is None else _Reader(*row)
+
+    async def _introduced(self, user_id: UUID, known: _Reader) -> _Reader | Unavailable:
+        """As auth knows them, where it does; kept for the next mail."""
+        told = await self._directory.person(user_id) if self._directory is not None else None
+        if told is None or isinstance(told, Unavailable) or told.email is None:
+            return told if isinstance(told, Unavailable) else known
+        email, name, locale = told.email, known.name or told.name, known.locale or told.locale
+        unknown = update(users).where(users.c.id == user_id, users.c.email.is_(None), users.c.erased_at.is_(None))
+        async with self._engine.connect() as connection:
+            kept = unknown.values(email=email, name=name, locale=locale, refreshed_at=self._clock.now())
+            await connection.execute(kept)
+        return replace(known, email=email, name=name, locale=locale)
 
     def _links(self, facts: Mapping[str, Any]) -> dict[str, str]:
         """Where the outcome can be looked at. Subscriptions are managed by calls, which the docs' page explains."""

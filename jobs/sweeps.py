@@ -64,7 +64,9 @@ class Sweeps:
         self._allowance = Allowance(_STRANGERS_A_SECOND, lambda: asyncio.get_running_loop().time())
         self._with_strangers = asyncio.Lock()
         self._following_strangers = Duty(service, "notification", inbox, asyncio.Semaphore(1))
-        self._mails = MailRoom(service.engine, service.mail_sender(), service.settings.base_url, service.clock)
+        self._mails = MailRoom(
+            service.engine, service.mail_sender(), service.settings.base_url, service.clock, service.directory
+        )
 
     async def everything(self) -> int:
         """One round of each, in the order in which they feed each other."""

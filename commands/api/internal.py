@@ -19,6 +19,7 @@ from commands.api.bodies import (
 )
 from commands.api.routes import AdminCommandRoute, InternalCommandRoute, execute, side_of
 from commands.api.user import show_payment, show_refund, show_sale
+from commands.introduce_person import introduce_person
 from commands.manage_plans import CreatePlan, Deleted, EditPlan, RetirePlan, create_plan, edit_plan, retire_plan
 from commands.pay_subscription import PaySubscription, StillWaits, pay_subscription
 from commands.record_external_payment import RecordedPayment, RecordExternalPayment, record_external_payment
@@ -30,7 +31,6 @@ from commands.settle_payment import Collected
 from commands.subscribe import Subscribe, subscribe
 from domain.errors import NotFoundHere
 from domain.payment_system import Redirect
-from domain.person import Person
 from domain.plan import Plan
 from domain.ports import Documents, UnitOfWork
 from infrastructure.http.problems import invalid, responses
@@ -60,12 +60,11 @@ async def post_payment_link(request: Request, body: PaymentLinkBody) -> Response
     if (body.subscription_id is None) == (body.plan_code is None):
         raise invalid("plan_code", "give either a subscription_id or a plan_code")
     world, pays_with = side_of(request).world, Redirect(body.return_url)
+    person = await introduce_person(body.user_id, side_of(request).directory)
 
     async def handle(uow: UnitOfWork) -> object:
         if body.plan_code is not None:
-            return await subscribe(
-                Subscribe(Person(body.user_id), body.plan_code, None, pays_with, "yookassa"), uow, world
-            )
+            return await subscribe(Subscribe(person, body.plan_code, None, pays_with, "yookassa"), uow, world)
         if body.subscription_id is None:
             raise NotFoundHere("subscription")
         return await pay_subscription(PaySubscription(body.user_id, body.subscription_id, pays_with, None), uow, world)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import aiohttp
 import structlog
 
+from domain.person import Person, Unavailable
 from infrastructure.auth.profile import read_email, read_locale, read_name, read_zone
 from infrastructure.auth.strict_json import read_object
 
@@ -24,33 +25,15 @@ _MAX_BYTES = 64 * 1024
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """What auth knows of a person; what it said unusably is None (`locale`: `ru`)."""
-
-    id: UUID
-    email: str | None = field(default=None, repr=False)
-    name: str | None = field(default=None, repr=False)
-    locale: str = "ru"
-    zoneinfo: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Unavailable:
-    """Nobody can tell now. `why`: one phrase for the log."""
-
-    why: str
-
-
 class UserDirectory:
-    """The auth service's register of persons. Belongs to one event loop.
+    """Implements domain.ports.Directory. Belongs to one event loop.
 
-    `service_token`: called for each request and answers with a token of ours; a function, since tokens expire and
-    where they come from (a file that is renewed, the local auth) is not this class's business.
+    `service_token`: called for each request and answers with a token of ours, or with none; a function, since tokens
+    expire and where they come from (a file that is renewed, the local auth) is not this class's business.
     """
 
     def __init__(
-        self, url: str, service_token: Callable[[], str], *, deadline_s: float = 2.0, rest_s: float = 5.0
+        self, url: str, service_token: Callable[[], str | None], *, deadline_s: float = 2.0, rest_s: float = 5.0
     ) -> None:
         self._url = url.rstrip("/")
         self._service_token = service_token
@@ -90,7 +73,7 @@ class UserDirectory:
         async with self._session.get(
             f"{self._url}/users/{user_id}",
             allow_redirects=False,  # our token goes to the configured address only
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            headers={"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})},
         ) as response:
             if response.status == 404:
                 return None
@@ -108,7 +91,13 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
+def token_in(given: str | None) -> Callable[[], str | None]:
+    """The token itself or, where it has a slash, the file that holds it: read each time, for it is renewed there."""
+    return (lambda: Path(given).read_text("ascii").strip()) if given and "/" in given else (lambda: given)
+
+
 def _read_person(user_id: UUID, answer: dict[str, Any]) -> Person | Unavailable:
+    """What it said unusably is None (`locale`: `ru`)."""
     if str(answer.get("id")).lower() != str(user_id):
         return Unavailable("answered for somebody else")
     return Person(
@@ -116,5 +105,5 @@ def _read_person(user_id: UUID, answer: dict[str, Any]) -> Person | Unavailable:
         email=read_email(answer.get("email")),
         name=read_name(answer.get("name")),
         locale=read_locale(answer.get("locale")),
-        zoneinfo=read_zone(answer.get("zoneinfo")),
+        zone=read_zone(answer.get("zoneinfo")),
     )

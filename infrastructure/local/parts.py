@@ -185,9 +185,11 @@ class Parts:
             return None  # and nobody is asked about persons unless AUTH_API_URL names somebody
         folder = self._home / "auth"
         self.environment["BILLING_AUTH_PUBLIC_KEY"] = str(folder / "public.pem")
-        part = self._simulator("auth", ["--data-dir", str(folder)])
+        ours = folder / "billing.token"
+        part = self._simulator("auth", ["--data-dir", str(folder), "--service-token", str(ours)])
         if self._wishes.auth_api_url is None:
             self.environment["BILLING_AUTH_API_URL"] = part.url
+            self.environment["BILLING_AUTH_API_TOKEN"] = str(ours)
         return part
 
     def _mailbox(self) -> Program | None:

@@ -13,6 +13,8 @@ import pytest
 from sqlalchemy import Row, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from domain.person import Person, Unavailable
+from domain.ports import Directory
 from infrastructure.local.throwaway import throwaway_postgres
 from infrastructure.mail.smtp import SmtpSender
 from infrastructure.postgres.tables import mails, metadata, payment_methods, payments, plans, subscriptions, users
@@ -39,9 +41,9 @@ class Surroundings:
     engine: AsyncEngine
     mailbox: Mailbox
 
-    def room(self, deadline_s: float = 5) -> MailRoom:
+    def room(self, deadline_s: float = 5, directory: Directory | None = None) -> MailRoom:
         sender = SmtpSender(self.mailbox.smtp_url, "Кинотеатр <billing@example.org>", deadline_s=deadline_s)
-        return MailRoom(self.engine, sender, BASE_URL + "/", StandingClock())
+        return MailRoom(self.engine, sender, BASE_URL + "/", StandingClock(), directory)
 
     async def person(self, **changes: Any) -> UUID:
         row = {"id": uuid4(), "email": f"{uuid4().hex}@example.org", "name": "Анна", "locale": "ru", "zone": None}
@@ -172,6 +174,49 @@ async def test_nobody_to_write_to_makes_a_mail_undeliverable(around: Surrounding
     assert (row.status, row.retry_by, row.sent_at) == ("undeliverable", None, None)
     assert row.last_error
     assert (await around.mail(good)).status == "sent"
+
+
+class Register:
+    """An auth service's register of one person."""
+
+    def __init__(self, told: Person | Unavailable | None) -> None:
+        self.told, self.asked = told, 0
+
+    async def person(self, user_id: UUID) -> Person | Unavailable | None:
+        self.asked += 1
+        return self.told
+
+
+async def test_who_has_no_address_here_is_asked_for_at_auth_once(around: Surroundings) -> None:
+    person = await around.person(email=None, name=None, locale=None)
+    first, second = await around.owe(person), await around.owe(person)
+    register = Register(Person(person, email="vera@example.org", name="Вера", locale="en"))
+
+    assert await around.room(directory=register).send_owed(1) == 1
+    assert await around.room(directory=register).send_owed(1) == 1
+
+    assert [(await around.mail(one)).status for one in (first, second)] == ["sent", "sent"]
+    assert register.asked == 1
+    assert [message["to"] for message in await around.mailbox.messages()] == [["vera@example.org"]] * 2
+
+
+async def test_while_auth_is_away_a_mail_without_an_address_waits(around: Surroundings) -> None:
+    person = await around.person(email=None)
+    mail_id = await around.owe(person)
+
+    assert await around.room(directory=Register(Unavailable("resting"))).send_owed() == 0
+    assert (await around.mail(mail_id)).status == "owed"
+    await around.write(update(mails).where(mails.c.id == mail_id).values(retry_by=func.clock_timestamp()))
+    assert await around.room(directory=Register(None)).send_owed() == 0
+
+    assert (await around.mail(mail_id)).status == "undeliverable"
+
+
+async def test_auth_is_not_asked_for_who_was_erased(around: Surroundings) -> None:
+    register = Register(Person(uuid4(), email="vera@example.org"))
+    await around.owe(await around.person(email=None, erased_at=NOW))
+    assert await around.room(directory=register).send_owed() == 0
+    assert register.asked == 0
 
 
 async def test_a_person_nobody_knows_is_written_no_mail(around: Surroundings) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from aiohttp import web
 
 from infrastructure.simulators.auth.app import make_app
+from infrastructure.simulators.auth.signing import write_service_token
 
 
 def main() -> None:
@@ -15,7 +16,10 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--service-token", type=Path, help="write a token for billing itself into this file")
     arguments = parser.parse_args()
+    if arguments.service_token is not None:
+        write_service_token(arguments.data_dir, arguments.service_token)
     web.run_app(
         make_app(arguments.data_dir),
         host=arguments.host,

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jose import jwt
 
+_TEN_YEARS_S = 10 * 366 * 24 * 3600
+
 
 def signing_key(data_dir: Path) -> str:
     """The private key in PEM; made at the first call, together with `public.pem` beside it.
@@ -59,6 +61,14 @@ def issue_token(private_pem: str, *, sub: str, ttl_s: float = 3600, **claims: An
     body = {"sub": sub, "iat": now, "exp": now + int(ttl_s), "jti": uuid4().hex, **claims}
     kept = {name: value for name, value in body.items() if value is not None}
     return jwt.encode(kept, private_pem, algorithm="RS256", headers={"kid": public_jwk(private_pem)["kid"]})
+
+
+def write_service_token(data_dir: Path, path: Path) -> None:
+    """A token by which the billing service asks about persons, as a service's; a new one at each start."""
+    token = issue_token(signing_key(data_dir), sub="billing", scope="billing:internal", ttl_s=_TEN_YEARS_S)
+    draft = path.with_name(f".{path.name}-{uuid4().hex}")
+    _write(draft, token.encode("ascii"), 0o600)
+    draft.replace(path)
 
 
 def public_jwk(private_pem: str) -> dict[str, str]:

@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from infrastructure.auth.directory import Person, Unavailable, UserDirectory
+from domain.person import Person, Unavailable
+from infrastructure.auth.directory import UserDirectory, token_in
 from infrastructure.simulators.auth.app import make_app
 from infrastructure.simulators.auth.people import People
 from infrastructure.simulators.auth.signing import issue_token, signing_key
@@ -68,7 +69,7 @@ async def test_the_local_auth_service_tells_about_the_person_of_its_last_token(t
     )
     person = await directory.person(USER)
     assert isinstance(person, Person)
-    assert (person.email, person.locale, person.zoneinfo) == ("vera@example.org", "en", "Asia/Tomsk")
+    assert (person.email, person.locale, person.zone) == ("vera@example.org", "en", "Asia/Tomsk")
     assert "vera" not in repr(person)
     assert isinstance(await directory.person(uuid4()), Person)
     await directory.close()
@@ -82,7 +83,7 @@ async def test_nobody_of_that_id_is_an_answer(directory: UserDirectory, answerer
 
 async def test_unusable_words_about_the_person_are_left_out(directory: UserDirectory, answerer: Answerer) -> None:
     answerer.answer = body(json.dumps({"id": str(USER).upper(), "email": "a@b\r\nBcc: c@d", "zoneinfo": 5}))
-    assert await directory.person(USER) == Person(id=USER)
+    assert await directory.person(USER) == Person(id=USER, locale="ru")
 
 
 LIES: dict[str, Callable[[], web.StreamResponse]] = {
@@ -137,3 +138,12 @@ async def test_a_token_of_ours_with_line_breaks_smuggles_no_header(answerer: Ans
     directory = UserDirectory("http://127.0.0.1:1", lambda: "t\r\nX-Evil: 1")
     assert isinstance(await directory.person(USER), Unavailable)
     await directory.close()
+
+
+async def test_a_token_is_read_anew_from_its_file_each_time(tmp_path: Path) -> None:
+    file = tmp_path / "our.token"
+    file.write_text("first\n", "ascii")
+    token = token_in(str(file))
+    assert token() == "first"
+    file.write_text("second", "ascii")
+    assert (token(), token_in("the.token.itself")(), token_in(None)()) == ("second", "the.token.itself", None)
