@@ -161,6 +161,10 @@ class PaymentLinkBody(Body):
     return_url: ReturnUrl
 
 
+class PaymentMethodChangeBody(Body):
+    default: Literal[True]
+
+
 class InternalRefundBody(Body):
     payment_id: UUID
     amount: MovedMoneyBody | None = None

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from commands.api.bodies import CancelBody, NoBody, PayBody, RefundBody, SubscribeBody, choice
+from commands.api.bodies import CancelBody, NoBody, PayBody, PaymentMethodChangeBody, RefundBody, SubscribeBody, choice
 from commands.api.routes import UserCommandRoute, execute, side_of
 from commands.cancel_subscription import (
     CancelSubscription,
@@ -16,11 +16,13 @@ from commands.cancel_subscription import (
     cancel_subscription,
     resume_subscription,
 )
+from commands.choose_payment_method import ChoosePaymentMethod, choose_payment_method
 from commands.pay_subscription import PaySubscription, StillWaits, pay_subscription
 from commands.remove_payment_method import RemovePaymentMethod, WillEnd, remove_payment_method
 from commands.request_refund import RequestRefund, request_refund
 from commands.settle_payment import Collected
 from commands.subscribe import Subscribe, subscribe
+from domain.payment_method import PaymentMethod
 from domain.person import Person
 from domain.ports import Documents
 from domain.refund import Refund
@@ -115,6 +117,19 @@ async def post_refund(
     command = RequestRefund(_user_id(caller), subscription_id, asked.reason)
     world = side_of(request).world
     return await execute(request, asked, lambda uow: request_refund(command, uow, world), show_refund)
+
+
+@router.patch("/payment-methods/{payment_method_id}", responses=responses(401, 404, 422))
+async def patch_payment_method(
+    request: Request, payment_method_id: UUID, body: PaymentMethodChangeBody, caller: CurrentCaller
+) -> Response:
+    """Offer this method first."""
+
+    async def show(method: PaymentMethod, documents: Documents) -> Shown:
+        return 200, await documents.payment_method(method.id)
+
+    command = ChoosePaymentMethod(_user_id(caller), payment_method_id)
+    return await execute(request, body, lambda uow: choose_payment_method(command, uow), show)
 
 
 @router.delete("/payment-methods/{payment_method_id}", responses=responses(401, 404, 422))

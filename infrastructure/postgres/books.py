@@ -296,7 +296,8 @@ _METHOD_BY_PROVIDER_ID = (
 _METHODS_OF = (
     select(payment_methods)
     .where(payment_methods.c.user_id == bindparam("user_id"), payment_methods.c.removed_at.is_(None))
-    .order_by(payment_methods.c.id)
+    # The default one first, so that it is written first where another takes its place: there is one at most, always.
+    .order_by(payment_methods.c.is_default.desc(), payment_methods.c.id)
     .with_for_update(of=payment_methods)
 )
 
