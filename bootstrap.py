@@ -57,6 +57,7 @@ class Service:
             world=self.world,
             intake=PostgresIntake(self.engine, self.around.new_id),
             directory=self.directory,
+            adapters=self.payment_systems,
             executor=self.executor,
             base_url=self.settings.base_url,
             check_sender=self.settings.yookassa_check_sender,
@@ -104,14 +105,15 @@ async def build(settings: Settings, clock: Clock | None = None) -> Service:
         },
     )
     rules = Rules()
+    vault = CardVault(parse_card_keys(needed(settings.card_keys, "CARD_KEYS")))
     payment_systems = RegisteredPaymentSystems(
         engine,
         clock,
         given={"yookassa": _yookassa_account(settings), "imitation": {}},
         limits={"yookassa": {"threads": 16, "deadline_s": settings.payment_deadline_s}},
+        vault=vault,
         production=settings.production,
     )
-    vault = CardVault(parse_card_keys(needed(settings.card_keys, "CARD_KEYS")))
     es_url = settings.elasticsearch_url
     return Service(
         settings=settings,

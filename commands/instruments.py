@@ -25,10 +25,13 @@ PaymentChoice = Redirect | Token | SavedMethod
 
 
 async def usable_system(code: str, uow: UnitOfWork, world: World) -> PaymentSystem:
-    """The payment system that the caller named; raises PaymentSystemUnavailable."""
+    """The payment system that the caller named, taken into use; raises PaymentSystemUnavailable."""
     registration = await uow.registrations.by_code(code)
+    if registration is not None and not registration.used:
+        registration = await uow.registrations.lock_by_code(code)  # who deletes it meanwhile is waited for
     if registration is None or not registration.usable:
         raise PaymentSystemUnavailable(f"The payment system {code} is not in use.")
+    registration.used = True
     return await world.payment_systems.by_code(code)
 
 

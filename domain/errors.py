@@ -132,5 +132,14 @@ class AlreadyExists(RuleBroken):
     code = "already_exists"
 
 
+class InvalidRegistration(RuleBroken):
+    """A payment system that could not be built from what was given."""
+
+    code = "validation_failed"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__("What was sent is not valid.", errors=[{"field": field, "message": message}])
+
+
 class IllegalTransition(Exception):  # noqa: N818 -- named for what happened
     """A state was asked to move against its table of transitions (invariant 6): a defect of ours, not of the caller."""

@@ -17,7 +17,6 @@ from domain.errors import PaymentSystemUnavailable
 from domain.reconciliation import Finding, Outcome, PaymentSystemSilent, Report, Stage, bounds_of, day_of
 from infrastructure.postgres.exclusive import HeldByAnother, exclusive
 from infrastructure.postgres.reconciliations import (
-    accounts,
     begin_of_books,
     count_open_cases,
     days_with_open_cases,
@@ -113,9 +112,7 @@ class _Reconciliation:
         self._run = Run()
 
     async def go(self, day: date | None, today: date) -> Run:
-        async with self._service.engine.connect() as connection:
-            known = await accounts(connection)
-        for codes in known:
+        for codes in await self._service.payment_systems.accounts():
             days = [day] if day is not None else await self._days(codes, today)
             try:
                 system = await self._service.payment_systems.by_code(codes[0])

@@ -194,6 +194,26 @@ class PeriodBody(Body):
         return PeriodLength(self.unit, self.count)
 
 
+SystemSettings = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(min_length=1, max_length=2000)]],
+    Field(max_length=20, repr=False, description="What the adapter needs, by name. Written, never read."),
+]
+
+
+class PaymentSystemBody(Body):
+    code: Code
+    name: Name
+    adapter: Annotated[str, Field(min_length=1, max_length=64)]
+    enabled: bool = True
+    settings: SystemSettings = {}
+
+
+class PaymentSystemChangeBody(Body):
+    name: Name | None = None
+    enabled: bool | None = None
+    settings: SystemSettings = {}
+
+
 class PlanBody(Body):
     code: Code
     name: Name

@@ -13,6 +13,8 @@ from commands.api.bodies import (
     ExternalRefundBody,
     InternalRefundBody,
     PaymentLinkBody,
+    PaymentSystemBody,
+    PaymentSystemChangeBody,
     PlanBody,
     PlanChangeBody,
     RenewalBody,
@@ -20,6 +22,14 @@ from commands.api.bodies import (
 from commands.api.routes import AdminCommandRoute, InternalCommandRoute, execute, side_of
 from commands.api.user import show_payment, show_refund, show_sale
 from commands.introduce_person import introduce_person
+from commands.manage_payment_systems import (
+    EditPaymentSystem,
+    RegisterPaymentSystem,
+    RetirePaymentSystem,
+    edit_payment_system,
+    register_payment_system,
+    retire_payment_system,
+)
 from commands.manage_plans import CreatePlan, Deleted, EditPlan, RetirePlan, create_plan, edit_plan, retire_plan
 from commands.pay_subscription import PaySubscription, StillWaits, pay_subscription
 from commands.record_external_payment import RecordedPayment, RecordExternalPayment, record_external_payment
@@ -31,6 +41,7 @@ from commands.settle_payment import Collected
 from commands.subscribe import Subscribe, subscribe
 from domain.errors import NotFoundHere
 from domain.payment_system import Redirect
+from domain.payment_system_registration import PaymentSystemRegistration
 from domain.plan import Plan
 from domain.ports import Documents, UnitOfWork
 from infrastructure.http.problems import invalid, responses
@@ -178,3 +189,42 @@ async def delete_plan(request: Request, code: str) -> Response:
     """Delete a plan; one in use is archived instead, and shown."""
     world = side_of(request).world
     return await execute(request, None, lambda uow: retire_plan(RetirePlan(code), uow, world), _show_plan)
+
+
+@admin.post("/payment-systems", status_code=201, responses=responses(401, 403, 409, 422))
+async def post_payment_system(request: Request, body: PaymentSystemBody) -> Response:
+    """Register a payment system."""
+    command = RegisterPaymentSystem(body.code, body.name, body.adapter, body.enabled, body.settings)
+    side = side_of(request)
+
+    async def show(made: PaymentSystemRegistration, documents: Documents) -> Shown:
+        return 201, await documents.payment_system(made.id)
+
+    return await execute(
+        request, body, lambda uow: register_payment_system(command, uow, side.world, side.adapters), show
+    )
+
+
+async def _show_payment_system(done: PaymentSystemRegistration | Deleted, documents: Documents) -> Shown:
+    return (204, {}) if isinstance(done, Deleted) else (200, await documents.payment_system(done.id))
+
+
+@admin.patch("/payment-systems/{code}", responses=responses(401, 403, 404, 422))
+async def patch_payment_system(request: Request, code: str, body: PaymentSystemChangeBody) -> Response:
+    """Change a payment system; of its settings those that are named."""
+    command = EditPaymentSystem(code, body.name, body.enabled, body.settings)
+    side = side_of(request)
+    return await execute(
+        request,
+        body,
+        lambda uow: edit_payment_system(command, uow, side.world, side.adapters),
+        _show_payment_system,
+    )
+
+
+@admin.delete("/payment-systems/{code}", responses=responses(401, 403, 404))
+async def delete_payment_system(request: Request, code: str) -> Response:
+    """Delete a payment system; one in use is archived instead, and shown."""
+    world = side_of(request).world
+    command = RetirePaymentSystem(code)
+    return await execute(request, None, lambda uow: retire_payment_system(command, uow, world), _show_payment_system)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from commands.executor import Executor
 from commands.world import World
 from domain.events import Actor
-from domain.ports import Directory, Intake
+from domain.ports import Adapters, Directory, Intake
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class CommandSide:
     world: World
     intake: Intake
     directory: Directory | None
+    adapters: Adapters
     executor: Callable[[Actor, str | None], Executor]
     base_url: str
     check_sender: bool

@@ -15,10 +15,14 @@ from infrastructure.payment_systems.yookassa.sdk import Account
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A kind of payment system. `settings`: the names that `build` needs; `limits` are keyword arguments of its own."""
+    """A kind of payment system. `settings`: the names that `build` needs; `limits` are keyword arguments of its own.
+
+    `account`: those of the settings that say whose books it speaks to; lists hold all payments of one account.
+    """
 
     capabilities: Capabilities
     settings: frozenset[str]
+    account: frozenset[str]
     fit_for_production: bool
     build: Callable[[Clock, Mapping[str, str], Mapping[str, Any]], PaymentSystem]
 
@@ -34,7 +38,13 @@ def _yookassa(_clock: Clock, settings: Mapping[str, str], limits: Mapping[str, A
 
 ADAPTERS: Mapping[str, Adapter] = {
     "yookassa": Adapter(
-        YooKassa.capabilities, frozenset({"api_url", "shop_id", "secret_key"}), fit_for_production=True, build=_yookassa
+        YooKassa.capabilities,
+        settings=frozenset({"api_url", "shop_id", "secret_key"}),
+        account=frozenset({"api_url", "shop_id"}),
+        fit_for_production=True,
+        build=_yookassa,
     ),
-    "imitation": Adapter(Imitation.capabilities, frozenset(), fit_for_production=False, build=_imitation),
+    "imitation": Adapter(
+        Imitation.capabilities, settings=frozenset(), account=frozenset(), fit_for_production=False, build=_imitation
+    ),
 }

@@ -327,10 +327,6 @@ class RegistrationBook(Book[PaymentSystemRegistration]):
     async def lock_by_code(self, code: str) -> PaymentSystemRegistration | None:
         return await self._one(_REGISTRATION_BY_CODE.with_for_update(), {"code": code}, lock=True)
 
-    async def is_used(self, code: str) -> bool:
-        used = select(exists().where(subscriptions.c.payment_system == code))
-        return bool((await self._connection.execute(used)).scalar_one())
-
     async def delete(self, registration: PaymentSystemRegistration) -> None:
         self._loaded.pop(registration.id, None)
         table = tables.payment_systems

@@ -19,7 +19,15 @@ from domain.money import Money
 from domain.payment import PAID_OTHERWISE
 from domain.rules import Rules
 from infrastructure.postgres.rows import price_at
-from infrastructure.postgres.tables import inbox, payment_methods, payments, plans, refunds, subscriptions
+from infrastructure.postgres.tables import (
+    inbox,
+    payment_methods,
+    payment_systems,
+    payments,
+    plans,
+    refunds,
+    subscriptions,
+)
 
 Row = Mapping[Any, Any]
 Document = dict[str, Any]
@@ -53,6 +61,10 @@ class PostgresDocuments:
 
     async def payment_method(self, method_id: UUID) -> Document:
         return _only(await self.payment_methods([method_id]), method_id, "payment method")
+
+    async def payment_system(self, registration_id: UUID) -> Document:
+        rows = await self._rows(select(payment_systems).where(payment_systems.c.id == registration_id))
+        return _only({row["id"]: payment_system_document(row) for row in rows}, registration_id, "payment system")
 
     async def notification(self, entry_id: UUID) -> Document:
         rows = await self._rows(notification_rows().where(inbox.c.id == entry_id))

@@ -31,7 +31,6 @@ from domain.reconciliation import Report, Stage, finding_from_json, finding_to_j
 from domain.refund import Refund
 from infrastructure.postgres import rows
 from infrastructure.postgres.tables import cases, events, payments, reconciliations, refunds, subscriptions
-from infrastructure.postgres.tables import payment_systems as registry
 
 
 class PostgresReconciliations:
@@ -175,18 +174,6 @@ def _report(row: Mapping[str, Any]) -> Report:
         refunds=row["refunds"],
         findings={finding.key: finding for finding in map(finding_from_json, row["findings"])},
     )
-
-
-async def accounts(connection: AsyncConnection) -> list[list[str]]:
-    """All that are registered, archived ones too, for they may owe us an answer still: the codes of each account.
-
-    Codes of one adapter speak to one account, whose lists hold the payments of all of them. The oldest code is first.
-    """
-    found: dict[str, list[str]] = {}
-    rows_found = await connection.execute(select(registry.c.code, registry.c.adapter).order_by(registry.c.id))
-    for code, adapter in rows_found:
-        found.setdefault(adapter, []).append(code)
-    return list(found.values())
 
 
 async def begin_of_books(connection: AsyncConnection, payment_systems: Collection[str]) -> datetime | None:

@@ -328,7 +328,7 @@ _METHOD = [
     *("user_id", "payment_system", "provider_method_id", "kind", "title", "created_at"),
     *("first6", "last4", "exp_month", "exp_year", "is_default", "removed_at"),
 ]
-_REGISTRATION = ["code", "name", "adapter", "enabled", "settings", "archived_at"]
+_REGISTRATION = ["code", "name", "adapter", "enabled", "settings", "used", "archived_at"]
 
 
 def _same_names(names: list[str]) -> Callable[[Any], dict[str, Any]]:

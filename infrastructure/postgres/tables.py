@@ -123,10 +123,12 @@ payment_systems = Table(
     _text("adapter", required=True),
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     Column("settings", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("used", Boolean, nullable=False, server_default=text("false")),
     _time("archived_at"),
     _version(),
     UniqueConstraint("code"),
-    comment="Registry of payment systems (PAY-11): a code that callers name, the adapter that speaks to it.",
+    comment="Registry of payment systems (PAY-11): a code that callers name, the adapter that speaks to it, settings of its "
+    "own by name, each sealed. One that was used is archived, never deleted.",
 )
 
 payment_methods = Table(

@@ -61,6 +61,9 @@ class OneShop:
     async def by_code(self, code: str) -> PaymentSystem:
         return self._shop
 
+    async def accounts(self) -> list[list[str]]:
+        return [["yookassa"]]
+
     async def close(self) -> None:
         await self._shop.close()
 
