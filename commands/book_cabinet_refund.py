@@ -39,8 +39,8 @@ async def book_cabinet_refund(command: BookCabinetRefund, open_uow: OpenUnitOfWo
         payment = await uow.payments.lock(found.id)
         if payment is None:
             raise NotFoundHere("payment")
-        if wait := await _why_not_yet(payment, snapshot, uow):
-            return f"{NOT_YET}: {wait}"
+        if obstacle := await _why_not(payment, snapshot, uow):
+            return obstacle
         same = snapshot.amount.currency == payment.amount.currency
         if not same or snapshot.amount.minor > payment.left_to_refund.minor:
             detail = f"In the payment system's cabinet {snapshot.amount} were returned, more than the books have left."
@@ -65,14 +65,18 @@ async def book_cabinet_refund(command: BookCabinetRefund, open_uow: OpenUnitOfWo
     return "booked"
 
 
-async def _why_not_yet(payment: Payment, snapshot: RefundSnapshot, uow: UnitOfWork) -> str | None:
+async def _why_not(payment: Payment, snapshot: RefundSnapshot, uow: UnitOfWork) -> str | None:
+    """What stands against booking it as another refund, or against doing so now."""
     if payment.is_open:  # news of it is on its way still; so far nothing of it can be returned here
-        return "here the payment has not ended"
+        return f"{NOT_YET}: here the payment has not ended"
+    sums = await uow.reconciliations.refund_sums(payment.id) if snapshot.refund_id is not None else None
+    if sums not in (None, (payment.refunded, payment.refund_reserved)):  # it would be counted twice
+        return "left to the reconciliation: it names a refund whose row is gone, and which its payment counts still"
     under_way = await uow.refunds.open_of(payment.id)
     if under_way is None or under_way.provider_refund_id is not None:
         return None
     if under_way.amount == snapshot.amount:
-        return "a refund of ours over as much is under way, and this may be it"
+        return f"{NOT_YET}: a refund of ours over as much is under way, and this may be it"
     if snapshot.amount.minor > payment.left_to_refund.minor:
-        return "a refund of ours is under way, and what it has reserved may come free"
+        return f"{NOT_YET}: a refund of ours is under way, and what it has reserved may come free"
     return None

@@ -12,7 +12,7 @@ from commands.settle_payment import Collected, News, SettlePayment, settle_payme
 from commands.world import World
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
 from domain.payment import Payment, PaysWith
-from domain.payment_system import ChargeRequest, NotFound, PaymentSnapshot, ProviderStatus, Refused, Silence
+from domain.payment_system import ChargeRequest, NotFound, PaymentSnapshot, Refused, Silence
 from domain.ports import CLAIM, OpenUnitOfWork, PaymentSystem, UnitOfWork
 
 _KEY_MARGIN = timedelta(hours=1)
@@ -30,29 +30,38 @@ class CollectPayment:
 async def collect_payment(command: CollectPayment, open_uow: OpenUnitOfWork, world: World) -> Payment:
     """Make the charge, or learn what became of it: for the first call, its repetition and the janitor alike."""
     async with open_uow() as uow:
-        found = await uow.payments.find_with_age(command.payment_id)
-        if found is None or found[0].payment_system is None:
-            raise NotFoundHere("payment")
-        payment, written_ago = found
+        held, (payment, written_ago) = None, await _as_it_stands(command.payment_id, uow)
         may_charge = payment.provider_payment_id is None and await _may_charge(payment, uow)
-        # Of two who send the same at a time, one might be refused and give up what the other one gets through.
-        if may_charge and payment.is_open and not await uow.payments.claim(payment.id, command.claim):
-            uow.conclude(Collected(payment.subscription_id, payment.id))
-            return payment
+        if may_charge and payment.is_open:
+            # Of two who send the same at a time, one might be refused and give up what the other one gets through.
+            held = await uow.payments.claim(payment.id, command.claim)
+            payment, written_ago = await _as_it_stands(command.payment_id, uow)  # now that nobody else is at it
+            if held is None:
+                await uow.lock_person(payment.user_id)
+                uow.conclude(Collected(payment.subscription_id, payment.id))
+                return payment
     collected = await collect(
         payment, open_uow, world, may_charge=may_charge, first_call=False, written_ago=written_ago
     )
-    if may_charge and command.claim is None:
+    if held is not None:
         async with open_uow() as uow:
-            await uow.payments.unclaim(payment.id)
+            await uow.payments.unclaim(payment.id, held)
     return collected
+
+
+async def _as_it_stands(payment_id: UUID, uow: UnitOfWork) -> tuple[Payment, timedelta]:
+    found = await uow.payments.find_with_age(payment_id)
+    if found is None or found[0].payment_system is None:
+        raise NotFoundHere("payment")
+    return found
 
 
 async def _may_charge(payment: Payment, uow: UnitOfWork) -> bool:
     """Whether the request may be sent, or sent again, or what became of it is only looked for.
 
-    A method that its owner removed is never charged again (invariant 13), and what has ended, is ending
-    or was paid otherwise is not charged to be refunded.
+    A method that its owner removed is never charged again (invariant 13), not by a renewal of a subscription that lost
+    it then, though it was saved anew for another; and what has ended, is ending or was paid otherwise is not charged
+    to be refunded.
     """
     if payment.pays_with is PaysWith.SAVED and payment.payment_method_id is not None:
         method = await uow.payment_methods.find(payment.payment_method_id)
@@ -60,6 +69,8 @@ async def _may_charge(payment: Payment, uow: UnitOfWork) -> bool:
             return False
     subscription = await uow.subscriptions.find(payment.subscription_id)
     if subscription is None or subscription.has_ended or subscription.refunding:
+        return False
+    if not payment.by_person and subscription.payment_method_id != payment.payment_method_id:
         return False
     if not subscription.waits_for(payment.period_number):
         return False
@@ -96,8 +107,6 @@ async def collect(
             news = Silence("it is not listed; asked once more", retry_after_s=2 * IN_FLIGHT.total_seconds())
         if isinstance(news, Refused) or (isinstance(news, Silence) and news.conflict):
             news = await _believed(news, payment, system, world, first_call=first_call, began=began)
-        if isinstance(news, PaymentSnapshot) and payment.provider_payment_id is None:
-            news = await _with_its_method(news, payment, system)
     except (PaymentSystemUnavailable, ValueError) as cannot_ask:  # ours to mend; a case is opened in time
         news = Silence(f"it cannot be asked: {cannot_ask}")
     return await settle_payment(SettlePayment(payment.id, news), open_uow, world)
@@ -147,15 +156,8 @@ async def _believed(
 
 async def _find(payment: Payment, system: PaymentSystem, world: World) -> PaymentSnapshot | NotFound | Silence:
     lifetime = timedelta(seconds=system.capabilities.key_lifetime_s)
-    return await system.find_payment(payment.id, *searched(payment.created_at, payment.sent_by, lifetime, world))
-
-
-async def _with_its_method(news: PaymentSnapshot, payment: Payment, system: PaymentSystem) -> PaymentSnapshot:
-    """A first answer may leave out what it was paid with, and a success is settled once: look at the object itself."""
-    if news.status is not ProviderStatus.SUCCEEDED or news.method is not None or payment.pays_with is PaysWith.SAVED:
-        return news
-    found = await system.get_payment(news.provider_payment_id)
-    return found if isinstance(found, PaymentSnapshot) and found.status is news.status else news
+    made_at = payment.created_at
+    return await system.find_payment(payment.id, *searched(made_at, made_at, payment.sent_by, lifetime, world))
 
 
 async def _noting_a_lapse(

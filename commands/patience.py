@@ -48,18 +48,20 @@ def have_one_time(world: World) -> bool:
 
 
 def searched(
-    made_at: datetime, sent_by: datetime | None, key_lifetime: timedelta, world: World
+    made_at: datetime, key_since: datetime, sent_by: datetime | None, key_lifetime: timedelta, world: World
 ) -> tuple[datetime, datetime]:
     """All of the time in which a request may have got there, whichever of the clocks was wrong then.
 
-    `sent_by` is the wall's word. Nothing is sent under a key that has lapsed, so the time has an end. Where our clock
-    is held, the payment system may go by it, as the simulator does, or by the wall's.
+    `sent_by` is the database's word, of the present key. Nothing is sent under a key that has lapsed, so the time has
+    an end. Where our clock is held, the payment system may go by it, as the simulator does, or by the wall's.
     """
-    now, sent_by = world.clock.now(), sent_by or made_at
-    since, until = min(made_at, now) - CLOCKS_DIFFER_BY, max(made_at, now, world.wall.now()) + CLOCKS_DIFFER_BY
+    now, wall_now, sent_by = world.clock.now(), world.wall.now(), sent_by or made_at
+    since, until = min(made_at, now) - CLOCKS_DIFFER_BY, max(made_at, now, wall_now) + CLOCKS_DIFFER_BY
     if sent_by < since:
         since = sent_by - (ASTRAY if have_one_time(world) else CLOCKS_DIFFER_BY)
-    return since, min(until, max(made_at, sent_by) + key_lifetime + ASTRAY)
+    at_the_latest = max(made_at, key_since, sent_by) + key_lifetime + ASTRAY
+    ours_is_behind = sent_by > wall_now + CLOCKS_DIFFER_BY
+    return since, at_the_latest if ours_is_behind else min(until, at_the_latest)
 
 
 def is_from_the_future(made_at: datetime, world: World) -> bool:

@@ -70,7 +70,9 @@ async def follow_notification(command: FollowNotification, open_uow: OpenUnitOfW
     except Exception as error:  # noqa: BLE001 -- a poison entry is set aside with its reason; the sweep goes on
         outcome, takes_time, failed = f"{type(error).__name__}: {error}", False, True
     async with open_uow() as uow:
-        if takes_time and entry.age < _PATIENCE:
+        if takes_time and ours is not None and await uow.inbox.another_waits(entry):
+            await uow.inbox.done(entry.id, f"another about it waits already; {outcome}")
+        elif takes_time and entry.age < _PATIENCE:
             await uow.inbox.wait(entry.id, outcome, min(max(entry.age.total_seconds(), 1.0), _LONGEST_WAIT_S))
         elif takes_time or failed:
             wait_s = min(2.0**entry.attempts, _LONGEST_WAIT_S)

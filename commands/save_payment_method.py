@@ -40,6 +40,8 @@ async def save_payment_method(
         uow.payment_methods.add(known)
     elif used.saved and _is_saved_anew(known, payment):
         known.removed_at = None
+        mine = await uow.payment_methods.all_of(payment.user_id)
+        known.is_default = not any(method.is_default for method in mine)
     payment.payment_method_id = known.id
     return known.id if known.removed_at is None else None
 

@@ -13,7 +13,7 @@ from commands.world import World
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
 from domain.payment import Payment
 from domain.payment_system import NotFound, RefundRequest, RefundSnapshot, Refused, Silence
-from domain.ports import CLAIM, OpenUnitOfWork, PaymentSystem
+from domain.ports import CLAIM, OpenUnitOfWork, PaymentSystem, UnitOfWork
 from domain.refund import Refund
 
 _MARGIN = timedelta(hours=1)
@@ -30,25 +30,35 @@ class SendRefund:
 async def send_refund(command: SendRefund, open_uow: OpenUnitOfWork, world: World) -> Refund:
     """For the first call, its repetition and the janitor alike: the refund's id is the key."""
     async with open_uow() as uow:
-        found = await uow.refunds.find_with_age(command.refund_id)
-        if found is None:
-            raise NotFoundHere("refund")
-        refund, written_ago = found
+        held, (refund, sent_ago) = None, await _as_it_stands(command.refund_id, uow)
         payment = await uow.payments.find(refund.payment_id)
         if payment is None or payment.payment_system is None:
             raise NotFoundHere("refund")
-        # Of two who send the same at a time, one might be refused and give up what the other one gets through.
-        known_there = refund.provider_refund_id is not None
-        if not refund.is_open or not (known_there or await uow.refunds.claim(refund.id, command.claim)):
+        if refund.is_open and refund.provider_refund_id is None:
+            # Of two who send the same at a time, one might be refused and give up what the other one gets through.
+            held = await uow.refunds.claim(refund.id, command.claim)
+            refund, sent_ago = await _as_it_stands(command.refund_id, uow)  # now that nobody else is at it
+        if not refund.is_open or (held is None and refund.provider_refund_id is None):
             return refund
     news: RefundNews
     try:
         system = await world.payment_systems.by_code(payment.payment_system)
-        age = max(world.clock.now() - refund.key_since, written_ago)
+        age = max(world.clock.now() - refund.key_since, sent_ago)
         news = await _news_of(refund, age, payment, system, open_uow, world)
     except PaymentSystemUnavailable as cannot_ask:
         news = Silence(f"it cannot be asked: {cannot_ask}")
-    return await settle_refund(SettleRefund(refund.id, news), open_uow, world)
+    settled = await settle_refund(SettleRefund(refund.id, news), open_uow, world)
+    if held is not None:
+        async with open_uow() as uow:
+            await uow.refunds.unclaim(refund.id, held)
+    return settled
+
+
+async def _as_it_stands(refund_id: UUID, uow: UnitOfWork) -> tuple[Refund, timedelta]:
+    found = await uow.refunds.find_with_age(refund_id)
+    if found is None:
+        raise NotFoundHere("refund")
+    return found
 
 
 async def _news_of(
@@ -65,34 +75,37 @@ async def _news_of(
     if ahead or (age >= lifetime - _MARGIN and not refund.key_lapsed):
         refund = await _with_lapsed_key(refund, open_uow, world)
     if not refund.key_lapsed:
-        began = world.wall.now()
-        answer = await system.create_refund(_request(refund, payment, payment.provider_payment_id))
-        open_to_doubt = isinstance(answer, Refused) or (isinstance(answer, Silence) and answer.conflict)
-        return await _believed(answer, refund, system, world, began) if open_to_doubt else answer
+        return await _sent(_request(refund, payment, payment.provider_payment_id), refund, system, world)
+    began = world.wall.now()
     found = await _find(refund, system, world)
     if not isinstance(found, NotFound):
         return found
-    # Where its key has lapsed all at once, as when a clock was put right, it may have been sent a moment ago.
-    if not had_lapsed or age < lifetime + _MARGIN + IN_FLIGHT:
+    # Where its key has lapsed all at once, as when a clock was put right, it may have been sent a moment ago; where the
+    # looking took long, others may be at it by now.
+    in_doubt = not had_lapsed or age < lifetime + _MARGIN + IN_FLIGHT
+    if in_doubt or world.wall.now() - began > CLAIM / 2:
         return Silence("the payment system does not list it yet", retry_after_s=2 * IN_FLIGHT.total_seconds())
     # It never got there, as after a long downtime: the money is still owed, and asked for under a new key.
     renewed = await _with_new_key(refund, open_uow, world)
-    return await system.create_refund(_request(renewed, payment, payment.provider_payment_id))
+    return await _sent(_request(renewed, payment, payment.provider_payment_id), renewed, system, world)
 
 
-async def _believed(
-    said: RefundNews, refund: Refund, system: PaymentSystem, world: World, began: datetime
-) -> RefundNews:
+async def _sent(request: RefundRequest, refund: Refund, system: PaymentSystem, world: World) -> RefundNews:
     """It may have been sent before: a 'no' to this call says nothing of an earlier one, or of one by others since."""
+    began = world.wall.now()
+    said = await system.create_refund(request)
+    if not isinstance(said, Refused) and not (isinstance(said, Silence) and said.conflict):
+        return said
     found = await _find(refund, system, world)
-    if isinstance(found, NotFound) and world.wall.now() - began > CLAIM - TO_SPARE:
+    if isinstance(found, NotFound) and world.wall.now() - began > CLAIM / 2 - TO_SPARE:
         return Silence("others may have sent it meanwhile")
     return said if isinstance(found, NotFound) else found
 
 
 async def _find(refund: Refund, system: PaymentSystem, world: World) -> RefundSnapshot | NotFound | Silence:
     lifetime, sent_by = timedelta(seconds=system.capabilities.key_lifetime_s), refund.sent_by or refund.key_since
-    return await system.find_refund(refund.id, *searched(refund.created_at, sent_by, lifetime, world))
+    window = searched(refund.created_at, refund.key_since, sent_by, lifetime, world)
+    return await system.find_refund(refund.id, *window)
 
 
 async def _with_lapsed_key(seen: Refund, open_uow: OpenUnitOfWork, world: World) -> Refund:

@@ -145,7 +145,22 @@ class Subscriptions(Protocol):
     def add(self, subscription: Subscription) -> None: ...
 
 
-class Payments(Protocol):
+class Claims(Protocol):
+    """Who works at a payment or refund that has not ended, so that nobody else does; by the database's clock."""
+
+    async def claim(self, its_id: UUID, held: datetime | None, /) -> datetime | None:
+        """For CLAIM from now on it is the caller's: until when, or None where somebody else has it, or it has ended.
+
+        `held`: the end of a claim that the caller has, which is carried on.
+        """
+        ...
+
+    async def unclaim(self, its_id: UUID, held: datetime, /) -> None:
+        """Give it back, where it is the caller's still."""
+        ...
+
+
+class Payments(Claims, Protocol):
     async def find(self, payment_id: UUID, /) -> Payment | None: ...
     async def find_with_age(self, payment_id: UUID) -> tuple[Payment, timedelta] | None:
         """And how long ago the database wrote it, by the database's own clock; zero where it did not say."""
@@ -161,20 +176,12 @@ class Payments(Protocol):
         ...
 
     async def lock(self, payment_id: UUID, /) -> Payment | None: ...
-    async def claim(self, payment_id: UUID, held: datetime | None, /) -> bool:
-        """For CLAIM from now on nobody else works at it; False where somebody does, unless `held` is their claim's end.
-
-        By the database's clock. It ends by itself, or with `unclaim`.
-        """
-        ...
-
-    async def unclaim(self, payment_id: UUID, /) -> None: ...
     async def of_current_period(self, subscription_id: UUID, period_number: int) -> Payment | None: ...
     async def attempts(self, subscription_id: UUID, period_number: int) -> int: ...
     def add(self, payment: Payment) -> None: ...
 
 
-class Refunds(Protocol):
+class Refunds(Claims, Protocol):
     async def find(self, refund_id: UUID, /) -> Refund | None: ...
     async def find_with_age(self, refund_id: UUID) -> tuple[Refund, timedelta] | None:
         """And for how long it has had its present key, by the database's clock; zero where it did not say."""
@@ -186,10 +193,6 @@ class Refunds(Protocol):
         ...
 
     async def lock(self, refund_id: UUID, /) -> Refund | None: ...
-    async def claim(self, refund_id: UUID, held: datetime | None, /) -> bool:
-        """As `Payments.claim`."""
-        ...
-
     async def open_of(self, payment_id: UUID) -> Refund | None: ...
     def add(self, refund: Refund) -> None: ...
 
@@ -307,6 +310,10 @@ class Inbox(Protocol):
     """Notifications as they came (invariant 5)."""
 
     async def lock(self, entry_id: UUID) -> InboxEntry | None: ...
+    async def another_waits(self, entry: InboxEntry) -> bool:
+        """Whether an earlier one about the same object waits still."""
+        ...
+
     async def done(self, entry_id: UUID, outcome: str) -> None: ...
     async def wait(self, entry_id: UUID, why: str, retry_after_s: float) -> None:
         """It takes more time; this is no failure of it."""

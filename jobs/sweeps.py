@@ -89,9 +89,10 @@ class Sweeps:
             .limit(_BATCH)
             .with_for_update(skip_locked=True)
         )
-        claim = update(table).where(table.c.id.in_(due)).values(claimed_until=func.clock_timestamp() + CLAIM)
-        went = await self._renewing.each(await self._take(claim, table), self._renew)
-        await self._release(table, went.done + went.set_back)
+        claim = update(table).where(table.c.id.in_(due)).values(claimed_until=_lapses())
+        claims = await self._claimed(claim, table)
+        went = await self._renewing.each(sorted(claims), self._renew)
+        await self._release(table, claims, went.done + went.set_back)
         return len(went.done)
 
     async def _renew(self, subscription_id: UUID) -> None:
@@ -131,7 +132,7 @@ class Sweeps:
         for duty, table, ask in duties:
             claims = await self._claim_unresolved(duty, table)
             went = await duty.each(sorted(claims), partial(ask, claims))
-            await self._release(table, went.done + went.needless + went.set_back)
+            await self._release(table, claims, went.done + went.needless + went.set_back)
             done += len(went.done)
         return done
 
@@ -153,11 +154,8 @@ class Sweeps:
         )
         # Who dies with a claim leaves it to the next after a minute: by both clocks, as one may be held.
         claim = update(table).where(table.c.id.in_(due))
-        lapses = func.clock_timestamp() + CLAIM
-        claim = claim.values(ask_again_at=now + CLAIM, ask_again_by=lapses, claimed_until=lapses)
-        async with self._engine.connect() as connection:
-            taken = await connection.execute(claim.returning(table.c.id, table.c.claimed_until))
-            return {row.id: row.claimed_until for row in taken}
+        claim = claim.values(ask_again_at=now + CLAIM, ask_again_by=_lapses(), claimed_until=_lapses())
+        return await self._claimed(claim, table)
 
     async def _ask_for_payment(self, claims: Mapping[UUID, datetime], payment_id: UUID) -> None:
         command = CollectPayment(payment_id, claims[payment_id])
@@ -246,9 +244,21 @@ class Sweeps:
         async with self._engine.connect() as connection:
             return sorted((await connection.execute(claim.returning(table.c.id))).scalars())
 
-    async def _release(self, table: Table, ids: Sequence[UUID]) -> None:
-        """Give claims back; one that nobody gives back lapses."""
+    async def _claimed(self, claim: Update, table: Table) -> dict[UUID, datetime]:
+        """Commit claims; what was claimed, and until when: all of them until the same instant."""
+        async with self._engine.connect() as connection:
+            taken = await connection.execute(claim.returning(table.c.id, table.c.claimed_until))
+            return {row.id: row.claimed_until for row in taken}
+
+    async def _release(self, table: Table, claims: Mapping[UUID, datetime], ids: Sequence[UUID]) -> None:
+        """Give claims back where they are ours still; one that nobody gives back lapses."""
         if ids:
-            release = update(table).where(table.c.id.in_(ids)).values(claimed_until=None)
+            ours = table.c.claimed_until.in_({claims[each] for each in ids})
+            release = update(table).where(table.c.id.in_(ids), ours).values(claimed_until=None)
             async with self._engine.connect() as connection:
                 await connection.execute(release)
+
+
+def _lapses() -> ColumnElement[datetime]:
+    """SQL: when a claim made now ends; evaluated once, so that a batch has one end."""
+    return select(func.clock_timestamp() + CLAIM).scalar_subquery()

@@ -58,13 +58,14 @@ class Book(Generic[A]):
     async def lock(self, its_id: UUID) -> A | None:
         return await self._one(self._mapping.by_id_locked, {"its_id": its_id}, lock=True)
 
-    async def claim(self, its_id: UUID, held: datetime | None) -> bool:
-        """See domain.ports.Payments; for tables with `claimed_until`."""
+    async def claim(self, its_id: UUID, held: datetime | None) -> datetime | None:
+        """See domain.ports.Claims."""
         whose = {"its_id": its_id, "held": held}
-        return (await self._connection.execute(self._mapping.claim, whose)).scalar_one_or_none() is not None
+        until: datetime | None = (await self._connection.execute(self._mapping.claim, whose)).scalar_one_or_none()
+        return until
 
-    async def unclaim(self, its_id: UUID) -> None:
-        await self._connection.execute(self._mapping.unclaim, {"its_id": its_id})
+    async def unclaim(self, its_id: UUID, held: datetime) -> None:
+        await self._connection.execute(self._mapping.unclaim, {"its_id": its_id, "held": held})
 
     async def flush(self) -> list[A]:
         """Write changes, then additions; returns what was written, its version raised."""
@@ -72,7 +73,7 @@ class Book(Generic[A]):
         mapping = self._mapping
         for aggregate, before in self._loaded.values():
             after = mapping.to_row(aggregate)
-            changed = {name: value for name, value in after.items() if value != before[name]}
+            changed = {name: value for name, value in after.items() if name not in before or value != before[name]}
             if not changed:
                 continue
             place = {"its_id": aggregate.id, "its_version": aggregate.version, "version": aggregate.version + 1}

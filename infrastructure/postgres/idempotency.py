@@ -83,8 +83,8 @@ class CallTransactions:
         kept: dict[str, Any] = {}
         if uow.result is not None:
             status, body = await self.present(uow.result, uow.documents)
-            first, last = (uow.written.first, uow.written.last) if uow.written else (0, 0)
-            headers = {"Consistency-Token": encode(first, last)}
+            owed = await uow.owed_to_projections()
+            headers = {"Consistency-Token": encode(owed.first, owed.last)}
             self.reply = Reply(status, dump(body) if status != 204 else b"", headers)
             kept = {
                 "reply_status": status,

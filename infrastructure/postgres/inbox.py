@@ -22,6 +22,17 @@ _DONE = (
     .values(status="done", retry_by=None, done_at=func.clock_timestamp(), outcome=bindparam("came_of_it"))
 )
 
+_ANOTHER_WAITS = select(
+    select(inbox.c.id)
+    .where(
+        inbox.c.payment_system == bindparam("payment_system"),
+        inbox.c.provider_object_id == bindparam("object"),
+        inbox.c.retry_by.is_not(None),
+        inbox.c.id < bindparam("its_id"),
+    )
+    .exists()
+)
+
 
 class PostgresInbox:
     def __init__(self, connection: AsyncConnection, new_id: NewId) -> None:
@@ -54,6 +65,10 @@ class PostgresInbox:
             again = {"status": "new", "attempts": 0, "retry_by": func.clock_timestamp(), "stranger": False}
             await self._connection.execute(update(inbox).where(inbox.c.id == entry_id).values(**again))
         return status
+
+    async def another_waits(self, entry: InboxEntry) -> bool:
+        about = {"payment_system": entry.payment_system, "object": entry.provider_object_id, "its_id": entry.id}
+        return bool((await self._connection.execute(_ANOTHER_WAITS, about)).scalar_one())
 
     async def done(self, entry_id: UUID, outcome: str) -> None:
         await self._connection.execute(_DONE, {"its_id": entry_id, "came_of_it": outcome})

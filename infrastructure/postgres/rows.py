@@ -79,16 +79,23 @@ class AggregateMapping(Generic[A]):
 
     @cached_property
     def claim(self) -> Update:
-        """Takes `its_id` and `held`."""
+        """Of what has not ended. Takes `its_id` and `held`, the end of a claim that the caller has."""
         table = self.table
-        mine = or_(is_free(table), table.c.claimed_until == bindparam("held", type_=table.c.claimed_until.type))
-        taken = update(table).where(table.c.id == bindparam("its_id"), mine)
-        return taken.values(claimed_until=func.clock_timestamp() + CLAIM).returning(table.c.id)
+        mine = or_(is_free(table), self._is_held)
+        taken = update(table).where(table.c.id == bindparam("its_id"), table.c.status.in_(["pending", "unknown"]), mine)
+        return taken.values(claimed_until=func.clock_timestamp() + CLAIM).returning(table.c.claimed_until)
 
     @cached_property
     def unclaim(self) -> Update:
-        """Takes `its_id`."""
-        return update(self.table).where(self.table.c.id == bindparam("its_id")).values(claimed_until=None)
+        """Takes `its_id` and `held`."""
+        return (
+            update(self.table).where(self.table.c.id == bindparam("its_id"), self._is_held).values(claimed_until=None)
+        )
+
+    @property
+    def _is_held(self) -> ColumnElement[bool]:
+        until = self.table.c.claimed_until
+        return until == bindparam("held", type_=until.type)
 
     @cached_property
     def change(self) -> Update:

@@ -92,9 +92,11 @@ class PostgresUnitOfWork:
         self._actor = actor
         self._request_id = request_id
         self._events: list[Event] = []
+        self._persons: set[UUID] = set()
 
     async def lock_person(self, user_id: UUID) -> None:
         whom = {"id": user_id}
+        self._persons.add(user_id)
         if (await self.connection.execute(_LOCK_PERSON, whom)).scalar_one_or_none() is None:
             await self.connection.execute(_NEW_PERSON, whom)
 
@@ -109,6 +111,15 @@ class PostgresUnitOfWork:
             .where(tables.users.c.id == person.id, tables.users.c.erased_at.is_(None), differs)
             .values(**said, refreshed_at=self._around.clock.now())
         )
+
+    async def owed_to_projections(self) -> Written:
+        """What this transaction wrote or, where another was quicker, what is still owed of those whom it is about."""
+        if self.written is None and self._persons:
+            whose = tables.outbox.c.user_id.in_(self._persons)
+            query = select(func.min(tables.outbox.c.id), func.max(tables.outbox.c.id)).where(whose)
+            first, last = (await self.connection.execute(query)).one()
+            return Written(first or 0, last or 0)
+        return self.written or Written(0, 0)
 
     async def zone_of(self, user_id: UUID) -> str:
         return await books.zone_of(self.connection, user_id) or DEFAULT_ZONE

@@ -80,3 +80,23 @@ async def test_a_refund_that_the_database_knows_to_be_old_is_not_sent_again_howe
     ledger = await held.yookassa.ledger()
     assert (ledger.executed("create_refund"), ledger.replayed("create_refund")) == (sent, 0)
     assert (await vera.reads(f"/v1/refunds/{made['id']}"))["status"] == "succeeded"
+
+
+async def test_a_part_that_took_a_new_key_and_was_returned_unheard_is_found_however_late(held: Cinema) -> None:
+    """First it is not received, days later it is sent under another key, and that answer is lost."""
+    gleb = await held.person()
+    sale = (await gleb.subscribes("premium", "499.00")).json()["payment"]
+    await held.yookassa.fault("create_refund", "error_500", when="before", times=None)
+    body: dict[str, Any] = {"payment_id": sale["id"], "amount": {"value": "100.00", "currency": "RUB"}, "reason": "x"}
+    made = (await held.as_service("POST", "/internal/v1/refunds", body)).json()["refund"]
+    await held.time_passes(hours=30)
+    await held.yookassa.lift()
+    await held.yookassa.fault("create_refund", "error_500", when="after", times=None)
+    await held.time_passes(days=4)
+    await held.yookassa.lift()
+
+    await held.time_passes(days=4)
+
+    ledger = (await held.yookassa.ledger()).refunds_of(sale["provider_payment_id"])
+    assert [one["amount"] for one in ledger] == ["100.00"]
+    assert (await gleb.reads(f"/v1/refunds/{made['id']}"))["status"] == "succeeded"

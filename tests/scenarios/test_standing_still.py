@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import select, update
 
 from infrastructure.payment_systems.guarded import Guarded
 from infrastructure.postgres.tables import payments, refunds
@@ -46,9 +47,13 @@ async def test_a_method_removed_while_its_renewal_is_refused_lets_the_subscripti
     assert await anna.charged() == ["499.00"]
 
 
-async def test_a_refund_that_was_never_sent_is_sent_after_a_long_downtime(cinema: Cinema) -> None:
+@pytest.mark.parametrize("written", ["now", "before the database noted when"])
+async def test_a_refund_that_was_never_sent_is_sent_after_a_long_downtime(cinema: Cinema, written: str) -> None:
     boris, sale = await _subscribed(cinema)
     await boris.posts(f"/v1/subscriptions/{sale['subscription']['id']}/refunds", {})
+    if written != "now":
+        async with cinema.service.engine.begin() as connection:
+            await connection.execute(update(refunds).where(refunds.c.user_id == boris.id).values(sent_by=None))
 
     cinema.clock.move(timedelta(days=3))
     await cinema.works()

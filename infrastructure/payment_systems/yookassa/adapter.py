@@ -84,24 +84,32 @@ class YooKassa(PaymentSystem):
             body = payment_body(request)
         except NotSupportedError as error:
             return Refused("card_not_supported", str(error))
-        return await self._create("create_payment", "/payments", body, request.idempotency_key, payment_snapshot)
+        deadline, key = self._deadline(), request.idempotency_key
+        made = await self._create("create_payment", "/payments", body, key, payment_snapshot, deadline)
+        if request.save_method and isinstance(made, PaymentSnapshot) and made.method is None:
+            return await self._with_its_method(made, deadline)
+        return made
 
     async def create_binding(self, request: BindingRequest) -> PaymentSnapshot | Refused | Silence:
         body = binding_body(request)
-        return await self._create("create_binding", "/payment_methods", body, request.idempotency_key, binding_snapshot)
+        key = request.idempotency_key
+        return await self._create("create_binding", "/payment_methods", body, key, binding_snapshot, self._deadline())
 
     async def create_refund(self, request: RefundRequest) -> RefundSnapshot | Refused | Silence:
         body = refund_body(request)
-        return await self._create("create_refund", "/refunds", body, request.idempotency_key, refund_snapshot)
+        key = request.idempotency_key
+        return await self._create("create_refund", "/refunds", body, key, refund_snapshot, self._deadline())
 
     async def get_payment(self, provider_payment_id: str) -> PaymentSnapshot | NotFound | Silence:
-        return await self._get("get_payment", "/payments", provider_payment_id, payment_snapshot)
+        return await self._get("get_payment", "/payments", provider_payment_id, payment_snapshot, self._deadline())
 
     async def get_binding(self, provider_method_id: str) -> PaymentSnapshot | NotFound | Silence:
-        return await self._get("get_binding", "/payment_methods", provider_method_id, binding_snapshot)
+        return await self._get(
+            "get_binding", "/payment_methods", provider_method_id, binding_snapshot, self._deadline()
+        )
 
     async def get_refund(self, provider_refund_id: str) -> RefundSnapshot | NotFound | Silence:
-        return await self._get("get_refund", "/refunds", provider_refund_id, refund_snapshot)
+        return await self._get("get_refund", "/refunds", provider_refund_id, refund_snapshot, self._deadline())
 
     async def find_payment(
         self, payment_id: UUID, created_from: datetime, created_to: datetime
@@ -144,25 +152,43 @@ class YooKassa(PaymentSystem):
         self._threads.close()
 
     async def _create(
-        self, call: str, path: str, body: Body, key: str, read: Callable[[Mapping[str, object]], _Snapshot]
+        self,
+        call: str,
+        path: str,
+        body: Body,
+        key: str,
+        read: Callable[[Mapping[str, object]], _Snapshot],
+        deadline: float,
     ) -> _Snapshot | Refused | Silence:
         if not _KEY.fullmatch(key):
             return Refused("invalid_request", "an idempotency key has 1 to 64 printable characters")
-        answer = await self._ask(call, lambda client: client.post(path, body, key), self._deadline())
+        answer = await self._ask(call, lambda client: client.post(path, body, key), deadline)
         if isinstance(answer, Refused | Silence):
             return answer
         made, object_id = _read(answer, read), _id_of(answer)
         if isinstance(made, Silence) and object_id is not None:  # it has made something: what, its page may tell
-            found = await self._get(call, path, object_id, read)
+            found = await self._get(call, path, object_id, read, deadline)
             return made if isinstance(found, NotFound) else found
         return made
 
+    async def _with_its_method(self, made: PaymentSnapshot, deadline: float) -> PaymentSnapshot:
+        """An answer may leave out what was paid with, and a success is settled once: look at the object itself."""
+        if made.status is not ProviderStatus.SUCCEEDED:
+            return made
+        found = await self._get("get_payment", "/payments", made.provider_payment_id, payment_snapshot, deadline)
+        return found if isinstance(found, PaymentSnapshot) and found.status is made.status else made
+
     async def _get(
-        self, call: str, path: str, object_id: str, read: Callable[[Mapping[str, object]], _Snapshot]
+        self,
+        call: str,
+        path: str,
+        object_id: str,
+        read: Callable[[Mapping[str, object]], _Snapshot],
+        deadline: float,
     ) -> _Snapshot | NotFound | Silence:
         if not OBJECT_ID.fullmatch(object_id):
             return NotFound()
-        answer = await self._ask(call, lambda client: client.get(f"{path}/{object_id}"), self._deadline())
+        answer = await self._ask(call, lambda client: client.get(f"{path}/{object_id}"), deadline)
         if isinstance(answer, Refused):
             if answer.code == "not_found" or _names_id(answer):
                 return NotFound()

@@ -239,6 +239,19 @@ async def test_a_key_used_before_with_another_body_is_silence_about_this_payment
     assert (outcome.only_this, outcome.conflict) == (True, True)
 
 
+async def test_a_success_that_leaves_out_the_card_is_looked_at_once_more(server: RawServer, yookassa: YooKassa) -> None:
+    terse = {name: value for name, value in PAYMENT.items() if name != "payment_method"} | {"status": "succeeded"}
+
+    async def answer(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        writer.write(response(PAYMENT | {"status": "succeeded"} if heard.method == "GET" else terse))
+
+    server.answer = answer
+    made = await yookassa.create_payment(charge())
+    assert isinstance(made, PaymentSnapshot)
+    assert made.method is not None
+    assert [heard.method for heard in server.heard] == ["POST", "GET"]
+
+
 @pytest.mark.parametrize(
     ("headers", "body", "pause"),
     [
