@@ -11,7 +11,6 @@ from commands.executor import Executor
 from commands.world import World
 from domain.events import SYSTEM, Actor
 from domain.ports import Clock
-from domain.rules import Rules
 from infrastructure.auth.directory import UserDirectory, token_in
 from infrastructure.auth.jwks import JwksKeys, Patience
 from infrastructure.auth.keys import StaticKeys
@@ -104,7 +103,7 @@ async def build(settings: Settings, clock: Clock | None = None) -> Service:
             },
         },
     )
-    rules = Rules()
+    rules = settings.rules
     vault = CardVault(parse_card_keys(needed(settings.card_keys, "CARD_KEYS")))
     payment_systems = RegisteredPaymentSystems(
         engine,

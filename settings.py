@@ -9,12 +9,21 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from domain.money import Money
+from domain.rules import Rules
+from jobs.durations import parse_duration
+
+Duration = Annotated[
+    timedelta, BeforeValidator(lambda given: parse_duration(given) if isinstance(given, str) else given)
+]
 
 
 class Environment(StrEnum):
@@ -80,6 +89,27 @@ class Settings(BaseSettings):
 
     payment_deadline_s: Annotated[float, Field(gt=0, le=60)] = 10.0
     """How long a person waits for a payment system's answer before 202."""
+
+    # The numbers of the rules; what each means stands in domain/rules.py.
+    grace: Duration = Rules().grace
+    reminder: Duration = Rules().reminder
+    full_refund: Duration = Rules().full_refund
+    least_left_after_refund: Annotated[str, Field(pattern=r"^[0-9]{1,6}\.[0-9]{2}$")] = "1.00"
+    retries: Annotated[tuple[Duration, ...], NoDecode, Field(min_length=1, max_length=20)] = Rules().retries
+    few_retries: Annotated[int, Field(ge=0)] = Rules().few_retries
+    patience_after_asking: Duration = Rules().patience_after_asking
+
+    @field_validator("retries", mode="before")
+    @classmethod
+    def _split_retries(cls, value: Any) -> Any:
+        return tuple(value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("retries")
+    @classmethod
+    def _one_after_the_other(cls, value: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("expected instants after the first failure, each later than the one before, like 1d,3d,5d")
+        return value
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -148,6 +178,18 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """The address that goes into links, without a slash at its end."""
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(
+            grace=self.grace,
+            reminder=self.reminder,
+            full_refund=self.full_refund,
+            least_left_after_refund=Money.parse(self.least_left_after_refund).minor,
+            retries=self.retries,
+            few_retries=self.few_retries,
+            patience_after_asking=self.patience_after_asking,
+        )
 
     @property
     def production(self) -> bool:

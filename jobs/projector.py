@@ -152,7 +152,7 @@ async def run(settings: Settings) -> None:
     url = settings.elasticsearch_url
     elasticsearch = None if url in (None, "none") else ElasticsearchLine(str(url), patience_s=3.0, pause_s=0)
     projector = Projector(
-        engine, settings.database_url, redis, elasticsearch, make_clock(settings), Rules(), settings.base_url
+        engine, settings.database_url, redis, elasticsearch, make_clock(settings), settings.rules, settings.base_url
     )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from domain.rules import Rules
 from infrastructure.elasticsearch.history_writer import HistoryWriter
 from infrastructure.elasticsearch.line import ElasticsearchLine
 from infrastructure.redis.line import RedisLine
@@ -47,7 +46,7 @@ async def rebuild_cache(settings: Settings) -> int:
     redis = RedisLine(settings.redis_url, patience_s=10)
     try:
         with _bar("users") as progress:
-            return await rebuild.rebuild_cache(engine, redis, make_clock(settings), Rules(), progress)
+            return await rebuild.rebuild_cache(engine, redis, make_clock(settings), settings.rules, progress)
     finally:
         await redis.close()
         await engine.dispose()
