@@ -212,6 +212,25 @@ def reconcile(
     raise typer.Exit(1 if done.stopped else 0)
 
 
+@app.command("jwt-capacity")
+def jwt_capacity(
+    key_size: Annotated[int, typer.Option(min=2048, max=8192, help="Bits of the RSA key that signs.")] = 2048,
+) -> None:
+    """Measure how many subscriptions fit into a token (docs/jwt-capacity.md says what follows from it)."""
+    from rich.table import Table  # noqa: PLC0415 - only this command needs what follows
+
+    from infrastructure.auth.capacity import FORMS, empty_token, measure  # noqa: PLC0415
+
+    table = Table("what limits the token", "bytes", "plan code", *(name for name, _ in FORMS))
+    with _complaints.status("making and signing tokens"):
+        for row in measure(key_size=key_size):
+            about = (row.limit.what, str(row.limit.size), f"{row.code_length} characters")
+            table.add_row(*about, *(str(count) for count in row.fits))
+        empty = empty_token(key_size)
+    _screen.print(table)
+    _screen.print(f"a token without subscriptions: {empty} characters, RS256 with {key_size} bits")
+
+
 @app.command()
 def demo() -> None:
     """Play a year of an online cinema against the running stack, and tell what happens."""
