@@ -90,6 +90,7 @@ async def comes_to_rest(stack: RealStack, patience_s: float, tell: Callable[[str
             with suppress(ControlRefusedError):  # it has ended meanwhile
                 await control.settle_payment(one["provider_payment_id"], "expired_on_confirmation")
         waited_a_day += len(await asyncio.to_thread(rows, stack, _LET_A_DAY_PASS))
+        await asyncio.to_thread(rows, stack, _LET_AN_HOUR_PASS)
         await asyncio.sleep(0.25)
     return waited_a_day
 
@@ -103,6 +104,13 @@ UPDATE payments SET created_at = created_at - interval '26 hours', ask_again_at 
 """A charge that was written down, never sent for certain, and must not be sent any more, for its subscription has ended
 meanwhile: only once the payment system has forgotten its key is it believed that it never came. The system's clock
 cannot be moved, so these are made a day older."""
+
+_LET_AN_HOUR_PASS: LiteralString = """
+UPDATE payments SET ask_again_at = now() + interval '1 minute', ask_again_by = now() + interval '1 minute'
+    WHERE status = 'unknown' AND key_lapsed AND ask_again_by > now() + interval '2 minutes'
+    RETURNING id
+"""
+"""They are looked for twice, a minute apart at least; by then it may have grown to an hour, for which nobody waits."""
 
 _PAGES: LiteralString = (
     "SELECT provider_payment_id FROM payments WHERE status = 'pending' AND confirmation_url IS NOT NULL"
