@@ -124,7 +124,8 @@ def let_leases_lapse(stack: RealStack) -> None:
             connection.execute(f"UPDATE {table} SET retry_by = now() WHERE retry_by > now()".encode())  # noqa: S608
         for table in ("payments", "refunds"):
             connection.execute(f"UPDATE {table} SET ask_again_by = now() WHERE ask_again_by > now()".encode())  # noqa: S608
-        connection.execute("UPDATE subscriptions SET claimed_until = now() WHERE claimed_until > now()")
+        for table in ("payments", "refunds", "subscriptions"):
+            connection.execute(f"UPDATE {table} SET claimed_until = now() WHERE claimed_until > now()".encode())  # noqa: S608
         connection.execute("UPDATE idempotency_keys SET leased_until = now() WHERE reply_status IS NULL")
 
 

@@ -38,6 +38,13 @@ async def _waiting_page(cinema: Cinema, person: Person) -> dict[str, Any]:
     return dict((await person.subscribes("premium", "499.00", card=None)).json()["payment"])
 
 
+async def _written(cinema: Cinema, person: Person, choice: Token | Redirect) -> Payment:
+    """The intent to charge is committed, and nobody has been asked for the money yet."""
+    command = Subscribe(Known(person.id), "premium", Money(49900), choice, "yookassa")
+    async with cinema.service.transactions()() as uow:
+        return await subscribe(command, uow, cinema.service.world)
+
+
 async def _there(cinema: Cinema, payment: dict[str, Any]) -> PaymentSnapshot:
     system = await cinema.service.world.payment_systems.by_code("yookassa")
     found = await system.get_payment(payment["provider_payment_id"])
@@ -192,10 +199,7 @@ async def test_a_process_that_stood_still_before_it_sent_a_charge_sends_nothing_
     cinema: Cinema,
 ) -> None:
     world, person = cinema.service.world, await cinema.person()
-    token = Token(await cinema.yookassa.token(GOOD_CARD))
-    command = Subscribe(Known(person.id), "premium", Money(49900), token, "yookassa")
-    async with cinema.service.transactions()() as uow:
-        written = await subscribe(command, uow, world)
+    written = await _written(cinema, person, Token(await cinema.yookassa.token(GOOD_CARD)))
     stale = replace(written)
 
     cinema.clock.move(timedelta(hours=1))
@@ -213,10 +217,7 @@ async def test_of_two_who_would_send_the_same_at_once_only_one_does(
 ) -> None:
     """The simulation's seed 1, world 56: one was refused and gave up what the other one got through."""
     world, person = cinema.service.world, await cinema.person()
-    token = Token(await cinema.yookassa.token(GOOD_CARD))
-    command = Subscribe(Known(person.id), "premium", Money(49900), token, "yookassa")
-    async with cinema.service.transactions()() as uow:
-        written = await subscribe(command, uow, world)
+    written = await _written(cinema, person, Token(await cinema.yookassa.token(GOOD_CARD)))
     sent: list[UUID] = []
 
     async def refuse(self: YooKassa, request: ChargeRequest) -> Refused:
@@ -237,9 +238,7 @@ async def test_a_refusal_is_not_believed_by_a_process_that_stood_still_while_the
     cinema: Cinema, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, person = cinema.service.world, await cinema.person()
-    command = Subscribe(Known(person.id), "premium", Money(49900), Redirect("https://cinema.example/back"), "yookassa")
-    async with cinema.service.transactions()() as uow:
-        written = await subscribe(command, uow, world)
+    written = await _written(cinema, person, Redirect("https://cinema.example/back"))
     stale = replace(written)
     whole = YooKassa.create_payment
 

@@ -46,9 +46,7 @@ def signing_key(data_dir: Path) -> str:
     public_pem = _load(private_pem).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     public_path = data_dir / "public.pem"
     if not public_path.exists() or public_path.read_bytes() != public_pem:
-        draft = data_dir / f".public-{uuid4().hex}.pem"
-        _write(draft, public_pem, 0o644)
-        draft.replace(public_path)
+        _put(public_path, public_pem, 0o644)
     return private_pem
 
 
@@ -66,9 +64,7 @@ def issue_token(private_pem: str, *, sub: str, ttl_s: float = 3600, **claims: An
 def write_service_token(data_dir: Path, path: Path) -> None:
     """A token by which the billing service asks about persons, as a service's; a new one at each start."""
     token = issue_token(signing_key(data_dir), sub="billing", scope="billing:internal", ttl_s=_TEN_YEARS_S)
-    draft = path.with_name(f".{path.name}-{uuid4().hex}")
-    _write(draft, token.encode("ascii"), 0o600)
-    draft.replace(path)
+    _put(path, token.encode("ascii"), 0o600)
 
 
 def public_jwk(private_pem: str) -> dict[str, str]:
@@ -89,6 +85,13 @@ def _load(private_pem: str) -> rsa.RSAPrivateKey:
 def _encoded(number: int) -> str:
     data = number.to_bytes((number.bit_length() + 7) // 8, "big")
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def _put(path: Path, data: bytes, mode: int) -> None:
+    """In the place of what is there: whoever reads it finds the one or the other, whole."""
+    draft = path.with_name(f".{path.name}-{uuid4().hex}")
+    _write(draft, data, mode)
+    draft.replace(path)
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
