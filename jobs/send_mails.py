@@ -26,6 +26,7 @@ from infrastructure.mail.wording import DEFAULT_ZONE
 from infrastructure.observability.redaction import redact_text
 from infrastructure.observability.request_id import following
 from infrastructure.postgres.tables import mails, payment_methods, payments, users
+from infrastructure.postgres.wall import WALL_NOW
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +38,7 @@ _LONGEST_PAUSE_S: Final = 300
 _LONGEST_ERROR: Final = 500
 
 
-_IS_DUE = and_(mails.c.status == "owed", mails.c.retry_by <= func.clock_timestamp())
+_IS_DUE = and_(mails.c.status == "owed", mails.c.retry_by <= WALL_NOW)
 _HOW_MANY = select(func.count()).select_from(select(mails.c.id).where(_IS_DUE).limit(bindparam("most")).subquery())
 _DUE_LONGEST = (
     select(mails.c.id)
@@ -51,7 +52,7 @@ _OWED = ("id", "user_id", "events", "object_id", "facts", "request_id", "attempt
 _TAKE = (
     update(mails)
     .where(mails.c.id == _DUE_LONGEST)
-    .values(retry_by=func.clock_timestamp() + timedelta(seconds=_LEASE_S), attempts=mails.c.attempts + 1)
+    .values(retry_by=WALL_NOW + timedelta(seconds=_LEASE_S), attempts=mails.c.attempts + 1)
     .returning(*(mails.c[name] for name in _OWED))
 )
 _STILL_OWED = update(mails).where(mails.c.id == bindparam("its_id"), mails.c.status == "owed")
@@ -239,7 +240,7 @@ class MailRoom:
                 change, told["at"] = _SENT, at
             case TryLater(why):
                 pause = timedelta(seconds=pause_s(owed.attempts))
-                change = _mine(owed).values(retry_by=func.clock_timestamp() + pause, last_error=_fit(why))
+                change = _mine(owed).values(retry_by=WALL_NOW + pause, last_error=_fit(why))
             case Undeliverable(why):
                 change = _mine(owed).values(status="undeliverable", retry_by=None, last_error=_fit(why))
         try:

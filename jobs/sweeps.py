@@ -12,7 +12,7 @@ from functools import partial
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Table, Update, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, Update, delete, or_, select, update
 
 from bootstrap import Service
 from commands.collect_payment import CollectPayment, collect, collect_payment
@@ -31,6 +31,7 @@ from commands.send_refund import SendRefund, send_refund
 from domain.ports import CLAIM
 from infrastructure.postgres.rows import is_free
 from infrastructure.postgres.tables import idempotency_keys, inbox, payments, refunds, subscriptions
+from infrastructure.postgres.wall import WALL_NOW
 from jobs.allowance import Allowance
 from jobs.duty import Duty
 from jobs.send_mails import MailRoom
@@ -144,7 +145,8 @@ class Sweeps:
         due = (
             select(table.c.id)
             .where(
-                or_(table.c.ask_again_at <= now, table.c.ask_again_by <= func.clock_timestamp(), too_far),
+                table.c.ask_again_by.is_not(None),  # of what is open, which has an index of its own
+                or_(table.c.ask_again_at <= now, table.c.ask_again_by <= WALL_NOW, too_far),
                 is_free(table),
                 ~duty.steps_aside(now),
             )
@@ -190,12 +192,12 @@ class Sweeps:
     async def _claim_notifications(self, limit: int, *, strangers: bool) -> Sequence[UUID]:
         due = (
             select(inbox.c.id)
-            .where(inbox.c.stranger.is_(strangers), inbox.c.retry_by <= func.clock_timestamp())
+            .where(inbox.c.stranger.is_(strangers), inbox.c.retry_by <= WALL_NOW)
             .order_by(inbox.c.retry_by, inbox.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        claim = update(inbox).where(inbox.c.id.in_(due)).values(retry_by=func.clock_timestamp() + CLAIM)
+        claim = update(inbox).where(inbox.c.id.in_(due)).values(retry_by=WALL_NOW + CLAIM)
         return await self._take(claim, inbox)
 
     async def _follow(self, entry_id: UUID) -> None:
@@ -216,13 +218,13 @@ class Sweeps:
             await duty.forget_old()
         keys, now = idempotency_keys.c, self._service.clock.now()
         # By both clocks: one that is ahead for an hour must not make a repeated request a new one.
-        old = (keys.created_at < now - _KEYS_LIVE) & (keys.leased_until < func.clock_timestamp() - _KEYS_LIVE)
+        old = (keys.created_at < now - _KEYS_LIVE) & (keys.leased_until < WALL_NOW - _KEYS_LIVE)
         async with self._engine.connect() as connection:
             return (await connection.execute(delete(idempotency_keys).where(old))).rowcount
 
     async def old_notifications(self) -> int:
         """Forget what was looked into long ago, strangers' much sooner: a payment system repeats itself for a day."""
-        table, now = inbox, func.clock_timestamp()
+        table, now = inbox, WALL_NOW
         old = select(table.c.id).where(
             table.c.status == "done",
             table.c.received_at < now - _STRANGERS_LIVE,
@@ -261,4 +263,4 @@ class Sweeps:
 
 def _lapses() -> ColumnElement[datetime]:
     """SQL: when a claim made now ends; evaluated once, so that a batch has one end."""
-    return select(func.clock_timestamp() + CLAIM).scalar_subquery()
+    return WALL_NOW + CLAIM

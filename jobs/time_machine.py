@@ -47,15 +47,15 @@ SELECT
         WHERE next_charge_at <= :now AND open_payment_id IS NULL AND NOT refunding) AS renewals,
     (SELECT count(*) FROM subscriptions WHERE remind_at <= :now) AS reminders,
     (SELECT count(*) FROM subscriptions WHERE end_at <= :now AND open_payment_id IS NULL) AS endings,
-    (SELECT count(*) FROM payments WHERE ask_again_at <= :now OR claimed_until > clock_timestamp()
-        OR ask_again_by > clock_timestamp() AND asks = 0 AND provider_payment_id IS NULL) AS payments,
-    (SELECT count(*) FROM refunds WHERE ask_again_at <= :now OR claimed_until > clock_timestamp()
-        OR ask_again_by > clock_timestamp() AND asks = 0 AND provider_refund_id IS NULL) AS refunds,
+    (SELECT count(*) FROM payments WHERE ask_again_at <= :now OR claimed_until > (SELECT clock_timestamp())
+        OR ask_again_by > (SELECT clock_timestamp()) AND asks = 0 AND provider_payment_id IS NULL) AS payments,
+    (SELECT count(*) FROM refunds WHERE ask_again_at <= :now OR claimed_until > (SELECT clock_timestamp())
+        OR ask_again_by > (SELECT clock_timestamp()) AND asks = 0 AND provider_refund_id IS NULL) AS refunds,
     (SELECT count(*) FROM outbox) AS "changes for the projections",
     (SELECT count(*) FROM inbox
-        WHERE status = 'new' AND retry_by <= clock_timestamp() + interval '60 s') AS notifications,
+        WHERE status = 'new' AND retry_by <= (SELECT clock_timestamp()) + interval '60 s') AS notifications,
     (SELECT count(*) FROM mails
-        WHERE status = 'owed' AND retry_by <= clock_timestamp() + interval '60 s') AS mails
+        WHERE status = 'owed' AND retry_by <= (SELECT clock_timestamp()) + interval '60 s') AS mails
 """
 """What still has to be done at :now, by kind. What a worker holds counts too, for time must not go on under its hands:
 a first call under way, a payment or refund that the janitor has claimed, a notification or mail under lease."""

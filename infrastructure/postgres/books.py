@@ -34,6 +34,7 @@ from domain.subscription import Subscription
 from infrastructure.postgres import rows, tables
 from infrastructure.postgres.rows import A, AggregateMapping, Row
 from infrastructure.postgres.tables import payment_methods, payments, plan_prices, plans, refunds, subscriptions, users
+from infrastructure.postgres.wall import WALL_NOW
 
 Values = dict[str, Any]
 
@@ -204,7 +205,7 @@ def _of_subscription(subscription_id: UUID | ColumnElement[UUID]) -> ColumnEleme
 _PAYMENT_BY_PROVIDER_ID = select(payments).where(
     payments.c.payment_system == bindparam("payment_system"), payments.c.provider_payment_id == bindparam("provider_id")
 )
-_PAYMENT_WITH_AGE = rows.PAYMENTS.by_id.add_columns((func.clock_timestamp() - payments.c.sent_by).label("written_ago"))
+_PAYMENT_WITH_AGE = rows.PAYMENTS.by_id.add_columns((WALL_NOW - payments.c.sent_by).label("written_ago"))
 _PAYMENT_OF_PERIOD = select(payments).where(
     payments.c.subscription_id == bindparam("subscription_id"),
     payments.c.period_number == bindparam("period_number"),
@@ -260,7 +261,7 @@ class PaymentBook(Book[Payment]):
 _REFUND_BY_PROVIDER_ID = select(refunds).where(
     refunds.c.payment_system == bindparam("payment_system"), refunds.c.provider_refund_id == bindparam("provider_id")
 )
-_REFUND_WITH_AGE = rows.REFUNDS.by_id.add_columns((func.clock_timestamp() - refunds.c.sent_by).label("sent_ago"))
+_REFUND_WITH_AGE = rows.REFUNDS.by_id.add_columns((WALL_NOW - refunds.c.sent_by).label("sent_ago"))
 _OPEN_REFUND = select(refunds).where(
     refunds.c.payment_id == bindparam("payment_id"), refunds.c.status.in_(["pending", "unknown"])
 )

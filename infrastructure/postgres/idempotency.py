@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import and_, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -18,6 +18,7 @@ from infrastructure.json_text import dump
 from infrastructure.postgres.consistency import encode
 from infrastructure.postgres.tables import idempotency_keys as keys
 from infrastructure.postgres.unit_of_work import PostgresUnitOfWork, Transactions
+from infrastructure.postgres.wall import WALL_NOW
 
 LEASE = timedelta(seconds=30)
 """Longer than a request may take: after it the next try of the same key goes on with what this one began."""
@@ -26,13 +27,13 @@ LEASE = timedelta(seconds=30)
 _IS_IT = and_(
     keys.c.caller == bindparam("its_caller"), keys.c.route == bindparam("its_route"), keys.c.key == bindparam("its_key")
 )
-_CLAIM = insert(keys).values(leased_until=func.clock_timestamp() + LEASE).on_conflict_do_nothing().returning(keys.c.key)
+_CLAIM = insert(keys).values(leased_until=WALL_NOW + LEASE).on_conflict_do_nothing().returning(keys.c.key)
 _KEEP = update(keys).where(_IS_IT)
-_FIND = select(keys, (keys.c.leased_until > func.clock_timestamp()).label("running")).where(_IS_IT)
+_FIND = select(keys, (keys.c.leased_until > WALL_NOW).label("running")).where(_IS_IT)
 _TAKE_OVER = (
     update(keys)
-    .where(_IS_IT, keys.c.leased_until <= func.clock_timestamp(), keys.c.reply_status.is_(None))
-    .values(leased_until=func.clock_timestamp() + LEASE)
+    .where(_IS_IT, keys.c.leased_until <= WALL_NOW, keys.c.reply_status.is_(None))
+    .values(leased_until=WALL_NOW + LEASE)
     .returning(keys.c.key)
 )
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.ports import InboxEntry, NewId
 from infrastructure.postgres.tables import inbox
+from infrastructure.postgres.wall import WALL_NOW
 
 _LOCK = (
-    select(inbox, (func.clock_timestamp() - inbox.c.received_at).label("age"))
+    select(inbox, (WALL_NOW - inbox.c.received_at).label("age"))
     .where(inbox.c.id == bindparam("its_id"), inbox.c.status == "new")
     .with_for_update()
 )
 _DONE = (
     update(inbox)
     .where(inbox.c.id == bindparam("its_id"))
-    .values(status="done", retry_by=None, done_at=func.clock_timestamp(), outcome=bindparam("came_of_it"))
+    .values(status="done", retry_by=None, done_at=WALL_NOW, outcome=bindparam("came_of_it"))
 )
 
 _ANOTHER_WAITS = select(
@@ -62,7 +63,7 @@ class PostgresInbox:
         query = select(inbox.c.status).where(inbox.c.id == entry_id).with_for_update()
         status: str | None = (await self._connection.execute(query)).scalar_one_or_none()
         if status == "set_aside":
-            again = {"status": "new", "attempts": 0, "retry_by": func.clock_timestamp(), "stranger": False}
+            again = {"status": "new", "attempts": 0, "retry_by": WALL_NOW, "stranger": False}
             await self._connection.execute(update(inbox).where(inbox.c.id == entry_id).values(**again))
         return status
 
@@ -74,12 +75,12 @@ class PostgresInbox:
         await self._connection.execute(_DONE, {"its_id": entry_id, "came_of_it": outcome})
 
     async def wait(self, entry_id: UUID, why: str, retry_after_s: float) -> None:
-        again_at = func.clock_timestamp() + timedelta(seconds=retry_after_s)
+        again_at = WALL_NOW + timedelta(seconds=retry_after_s)
         later = update(inbox).where(inbox.c.id == entry_id).values(retry_by=again_at, outcome=why[:500])
         await self._connection.execute(later)
 
     async def failed(self, entry_id: UUID, why: str, retry_after_s: float, *, set_aside: bool) -> None:
-        retry_by = None if set_aside else func.clock_timestamp() + timedelta(seconds=retry_after_s)
+        retry_by = None if set_aside else WALL_NOW + timedelta(seconds=retry_after_s)
         await self._connection.execute(
             update(inbox)
             .where(inbox.c.id == entry_id)

@@ -37,6 +37,7 @@ from domain.ports import CLAIM
 from domain.refund import Refund, RefundOrigin, RefundStatus
 from domain.subscription import Subscription, SubscriptionStatus
 from infrastructure.postgres import tables
+from infrastructure.postgres.wall import WALL_NOW
 
 Row = Mapping[Any, Any]
 
@@ -52,7 +53,7 @@ A = TypeVar("A", bound=Aggregate)
 
 def is_free(table: Table) -> ColumnElement[bool]:
     """SQL: nobody holds a claim; one that lies further ahead than any was made by a clock that was ahead."""
-    until, now = table.c.claimed_until, func.clock_timestamp()
+    until, now = table.c.claimed_until, WALL_NOW
     return or_(until.is_(None), until < now, until > now + 2 * CLAIM)
 
 
@@ -83,7 +84,7 @@ class AggregateMapping(Generic[A]):
         table = self.table
         mine = or_(is_free(table), self._is_held)
         taken = update(table).where(table.c.id == bindparam("its_id"), table.c.status.in_(["pending", "unknown"]), mine)
-        return taken.values(claimed_until=func.clock_timestamp() + CLAIM).returning(table.c.claimed_until)
+        return taken.values(claimed_until=WALL_NOW + CLAIM).returning(table.c.claimed_until)
 
     @cached_property
     def unclaim(self) -> Update:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, DateTime, case, delete, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, DateTime, case, delete, exists, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from infrastructure.postgres.tables import setbacks
+from infrastructure.postgres.wall import WALL_NOW
 
 _FIRST_WAIT = timedelta(minutes=1)
 _LONGEST_WAIT = timedelta(hours=1)
@@ -28,8 +29,9 @@ class PostgresSetbacks:
 
     def holds(self, object_id: ColumnElement[UUID], now: datetime) -> ColumnElement[bool]:
         """SQL: whether the object has to wait still. `now`: the service's time."""
-        wall = func.clock_timestamp()
-        over = or_(setbacks.c.retry_at <= now, setbacks.c.retry_by <= wall, setbacks.c.retry_by > wall + _TOO_FAR)
+        over = or_(
+            setbacks.c.retry_at <= now, setbacks.c.retry_by <= WALL_NOW, setbacks.c.retry_by > WALL_NOW + _TOO_FAR
+        )
         return exists().where(setbacks.c.duty == self._duty, setbacks.c.object_id == object_id, ~over)
 
     async def note(self, object_id: UUID, why: str, now: datetime) -> int:
@@ -41,7 +43,7 @@ class PostgresSetbacks:
             failures=1,
             last_error=why[:_LONGEST_ERROR],
             retry_at=now + wait,
-            retry_by=func.clock_timestamp() + wait,
+            retry_by=WALL_NOW + wait,
         )
         failures = setbacks.c.failures
         later = case((failures == 1, 5 * wait), (failures == 2, 25 * wait), else_=_LONGEST_WAIT)
@@ -49,7 +51,7 @@ class PostgresSetbacks:
             "failures": failures + 1,
             "last_error": row.excluded.last_error,
             "retry_at": literal(now, DateTime(timezone=True)) + later,
-            "retry_by": func.clock_timestamp() + later,
+            "retry_by": WALL_NOW + later,
         }
         noted = row.on_conflict_do_update(index_elements=["duty", "object_id"], set_=changed).returning(failures)
         async with self._engine.connect() as connection:
@@ -61,7 +63,7 @@ class PostgresSetbacks:
 
     async def old(self, older_than: timedelta) -> Sequence[UUID]:
         """Those that have not been tried again for so long: something else has made them needless."""
-        return await self._which(setbacks.c.retry_by < func.clock_timestamp() - older_than)
+        return await self._which(setbacks.c.retry_by < WALL_NOW - older_than)
 
     async def end(self, object_ids: Sequence[UUID]) -> None:
         """They were done, or there is nothing to do any more."""

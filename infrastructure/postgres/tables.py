@@ -63,6 +63,15 @@ def _one_of(column: str, *values: str) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
+def _asked_while_open() -> CheckConstraint:
+    """Whatever is open has an instant by either clock at which the janitor looks at it (invariant 4)."""
+    planned = "ask_again_at IS NOT NULL AND ask_again_by IS NOT NULL"
+    none = "ask_again_at IS NULL AND ask_again_by IS NULL"
+    return CheckConstraint(
+        f"CASE WHEN status IN ('pending', 'unknown') THEN {planned} ELSE {none} END", name="asked_while_open"
+    )
+
+
 users = Table(
     "users",
     metadata,
@@ -260,6 +269,7 @@ payments = Table(
     CheckConstraint("amount >= 0", name="amount"),
     CheckConstraint("refunded >= 0 AND refund_reserved >= 0 AND refunded + refund_reserved <= amount", name="refunds"),
     CheckConstraint("(status IN ('succeeded', 'canceled')) = (settled_at IS NOT NULL)", name="settled"),
+    _asked_while_open(),
     CheckConstraint("status <> 'canceled' OR cancel_reason IS NOT NULL", name="canceled_has_reason"),
     CheckConstraint("(kind = 'external') = (source IS NOT NULL AND reference IS NOT NULL)", name="external"),
     # Invariant 3, the heart of the schema: a period is paid at most once, and while one payment of a
@@ -333,6 +343,7 @@ refunds = Table(
     _one_of("origin", "person", "internal", "late_money", "cabinet", "external"),
     CheckConstraint("amount > 0", name="amount"),
     CheckConstraint("(status IN ('succeeded', 'canceled')) = (settled_at IS NOT NULL)", name="settled"),
+    _asked_while_open(),
     CheckConstraint("(origin = 'external') = (source IS NOT NULL AND reference IS NOT NULL)", name="external"),
     Index(
         "uq_refunds_one_open",

@@ -131,4 +131,5 @@ async def test_what_the_janitor_holds_is_waited_for_and_nothing_that_only_looks_
     )
     _, told = await _go(service, _DAY)
     assert any("payments" in line for line in told) is waited_for, told
-    await books.set(payments, payment, ask_again_at=None, ask_again_by=None, claimed_until=None)
+    ended: dict[str, Any] = {"status": "canceled", "settled_at": wall, "cancel_reason": "by_hand"}
+    await books.set(payments, payment, **ended, ask_again_at=None, ask_again_by=None, claimed_until=None)

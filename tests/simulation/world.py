@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import hashlib
 import json
 import sys
 import traceback
@@ -52,7 +53,7 @@ class WorldSize:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a world. `history`: the mishaps and deeds that came true, in their order."""
+    """What became of a world. `history`: the mishaps and deeds that came true, in their order; `life`: their digest."""
 
     seed: str
     months: float = 0.0
@@ -61,11 +62,13 @@ class Outcome:
     crash_places: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     history: list[str] = field(default_factory=list)
+    life: str = ""
     seen_at: str = ""
 
     def told(self) -> dict[str, Any]:
-        """As JSON; `Outcome.of` reads it."""
+        """As JSON; `Outcome.of` reads it. A history that nobody has to read is left out: its digest stands for it."""
         told = {each.name: getattr(self, each.name) for each in fields(self)}
+        told["history"] = self.history if self.findings else []
         return {name: dict(sorted(what.items())) if isinstance(what, Counter) else what for name, what in told.items()}
 
     @classmethod
@@ -531,5 +534,6 @@ class World:
         outcome.counts["mails"] = len(self.stage.service.mailbox.letters)
         outcome.crash_places, outcome.faults = self.stage.turns.crashes, self.stage.shop.faults
         outcome.history = self.chance.happened
+        outcome.life = hashlib.sha256("\n".join(outcome.history).encode()).hexdigest()
         outcome.seen_at = f"{self.stage.clock.now():%Y-%m-%d %H:%M:%S}"
         return outcome

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 LEASE_S: Final = 30.0
 
 _CLAIM: Final = """
-UPDATE outbox SET attempts = attempts + 1, retry_by = clock_timestamp() + make_interval(secs => :lease)
+UPDATE outbox SET attempts = attempts + 1, retry_by = (SELECT clock_timestamp()) + make_interval(secs => :lease)
 WHERE id IN (
     SELECT id FROM outbox
     WHERE projection = :projection AND (retry_by IS NULL {or_due})
@@ -27,7 +27,7 @@ WHERE id IN (
 RETURNING id, user_id, object_id, version, attempts
 """
 _CLAIM_FRESH: Final = text(_CLAIM.format(or_due=""))
-_CLAIM_DUE: Final = text(_CLAIM.format(or_due="OR retry_by <= clock_timestamp()"))
+_CLAIM_DUE: Final = text(_CLAIM.format(or_due="OR retry_by <= (SELECT clock_timestamp())"))
 _IDS: Final = bindparam("ids", type_=ARRAY(BigInteger))
 _DONE: Final = text("DELETE FROM outbox WHERE id = ANY(:ids)").bindparams(_IDS)
 _RELEASE: Final = text(
@@ -35,10 +35,10 @@ _RELEASE: Final = text(
 ).bindparams(_IDS)
 _PARK: Final = text(
     "UPDATE outbox SET attempts = greatest(attempts - 1, 0), "
-    "retry_by = clock_timestamp() + make_interval(secs => :after) WHERE id = ANY(:ids)"
+    "retry_by = (SELECT clock_timestamp()) + make_interval(secs => :after) WHERE id = ANY(:ids)"
 ).bindparams(_IDS)
 _RETRY: Final = text(
-    "UPDATE outbox SET retry_by = clock_timestamp() + make_interval(secs => :after) WHERE id = ANY(:ids)"
+    "UPDATE outbox SET retry_by = (SELECT clock_timestamp()) + make_interval(secs => :after) WHERE id = ANY(:ids)"
 ).bindparams(_IDS)
 
 
