@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from commands.instruments import charge_request
+from commands.instruments import binding_request, charge_request
 from commands.patience import IN_FLIGHT, TO_SPARE, is_from_the_future, searched
 from commands.settle_payment import Collected, News, SettlePayment, settle_payment
 from commands.world import World
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
-from domain.payment import Payment, PaysWith
-from domain.payment_system import ChargeRequest, NotFound, PaymentSnapshot, Refused, Silence
+from domain.payment import Payment, PaymentKind, PaysWith
+from domain.payment_system import BindingRequest, ChargeRequest, NotFound, PaymentSnapshot, Refused, Silence
 from domain.ports import CLAIM, OpenUnitOfWork, PaymentSystem, UnitOfWork
 
 _KEY_MARGIN = timedelta(hours=1)
@@ -125,11 +125,15 @@ def _is_alone(payment: Payment, world: World) -> bool:
 
 async def _news_of(payment: Payment, age: timedelta, system: PaymentSystem, world: World, *, may_charge: bool) -> News:
     """The object where its id is known; the same key again while it is remembered; then the list (invariant 4)."""
+    binds = payment.kind is PaymentKind.BINDING
     if payment.provider_payment_id is not None:
-        found = await system.get_payment(payment.provider_payment_id)
+        look = system.get_binding if binds else system.get_payment
+        found = await look(payment.provider_payment_id)
         # An object that was there does not vanish: not finding it is no news of how it ended.
         return Silence("the payment system does not find its own payment") if isinstance(found, NotFound) else found
     request = _request(payment, world) if may_charge else "it may not be sent again"
+    if isinstance(request, BindingRequest):
+        return await system.create_binding(request)
     if isinstance(request, ChargeRequest):
         return await system.create_payment(request)
     found = await _find(payment, system, world)
@@ -155,6 +159,8 @@ async def _believed(
 
 
 async def _find(payment: Payment, system: PaymentSystem, world: World) -> PaymentSnapshot | NotFound | Silence:
+    if payment.kind is PaymentKind.BINDING:
+        return NotFound()  # there is no list of them, and no money in them
     lifetime = timedelta(seconds=system.capabilities.key_lifetime_s)
     made_at = payment.created_at
     return await system.find_payment(payment.id, *searched(made_at, made_at, payment.sent_by, lifetime, world))
@@ -180,14 +186,14 @@ async def _noting_a_lapse(
         return locked
 
 
-def _request(payment: Payment, world: World) -> ChargeRequest | str:
+def _request(payment: Payment, world: World) -> ChargeRequest | BindingRequest | str:
     """The request to be sent, or sent again; or why that cannot be, and it can only be looked for."""
     if payment.pays_with is PaysWith.CARD:
         return "the CVC was never kept"  # (PAY-13)
     if payment.key_lapsed:
         return "its key has lapsed"
     try:
-        return charge_request(payment, world)
+        return binding_request(payment) if payment.kind is PaymentKind.BINDING else charge_request(payment, world)
     except ValueError as cannot:  # as where its token was sealed under a key that is gone; it may have been sent before
         return f"it cannot be sent again ({cannot})"
 

@@ -9,7 +9,7 @@ from commands.world import World
 from domain.errors import CardNotSupported, NotFoundHere, PaymentSystemUnavailable
 from domain.payment import Payment, PaysWith
 from domain.payment_method import PaymentMethod
-from domain.payment_system import ChargeRequest, Instrument, Redirect, Saved, Token
+from domain.payment_system import BindingRequest, ChargeRequest, Instrument, Redirect, Saved, Token
 from domain.ports import PaymentSystem, UnitOfWork
 from domain.subscription import Subscription
 
@@ -81,6 +81,19 @@ def charge_request(payment: Payment, world: World) -> ChargeRequest:
         save_method=payment.pays_with is not PaysWith.SAVED,
         user_id=payment.user_id,
         subscription_id=payment.subscription_id,
+    )
+
+
+def binding_request(payment: Payment) -> BindingRequest:
+    """As `charge_request`, for a method that is bound without a charge."""
+    if payment.return_url is None:
+        raise ValueError(f"payment {payment.id} cannot be asked for again")
+    return BindingRequest(
+        payment_id=payment.id,
+        idempotency_key=str(payment.id),
+        user_id=payment.user_id,
+        subscription_id=payment.subscription_id,
+        return_url=payment.return_url,
     )
 
 

@@ -67,6 +67,7 @@ class Payment:
     pays_with: PaysWith
     created_at: datetime
     payment_system: str | None
+    credit: Money = field(default_factory=lambda: Money(0))  # of an earlier plan, which paid the rest of the price
     by_person: bool = True  # asked for by the person, not by the calendar
     return_url: str | None = None
     sealed_token: bytes | None = None
@@ -89,6 +90,11 @@ class Payment:
     key_lapsed: bool = False  # once seen as lapsed it is never sent again, whatever the clock says later
     version: int = 0
     is_new: bool = field(default=False, compare=False)
+
+    @property
+    def begins_subscription(self) -> bool:
+        """Without it there is no subscription: it pays the first period, or binds a method for a trial."""
+        return self.kind in (PaymentKind.FIRST, PaymentKind.BINDING)
 
     @property
     def is_open(self) -> bool:

@@ -14,6 +14,7 @@ from domain.errors import CardNotSupported
 from domain.money import Money
 from domain.payment_system import Redirect, Token
 from domain.periods import PeriodLength, PeriodUnit
+from domain.plan_change import ChangeWhen
 from domain.subscription import CancelWhen
 
 
@@ -140,6 +141,13 @@ class PayBody(Body):
 class CancelBody(Body):
     when: CancelWhen = CancelWhen.PERIOD_END
     reason: Annotated[str, Field(max_length=500)] | None = None
+
+
+class ChangePlanBody(Body):
+    plan_code: Code
+    price: MoneyBody
+    when: ChangeWhen = ChangeWhen.NOW
+    payment: PaymentBody | None = None
 
 
 class RefundBody(Body):

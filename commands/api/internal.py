@@ -34,6 +34,7 @@ from commands.manage_plans import CreatePlan, Deleted, EditPlan, RetirePlan, cre
 from commands.pay_subscription import PaySubscription, StillWaits, pay_subscription
 from commands.record_external_payment import RecordedPayment, RecordExternalPayment, record_external_payment
 from commands.record_external_refund import RecordedRefund, RecordExternalRefund, record_external_refund
+from commands.renew_from_credit import RenewedFromCredit
 from commands.renew_subscription import RenewSubscription, renew_subscription
 from commands.replay_notification import Replayed, ReplayNotification, replay_notification
 from commands.request_refund import RefundPayment, refund_payment
@@ -57,7 +58,9 @@ async def post_renewal(request: Request, body: RenewalBody) -> Response:
     """Renew a subscription now, if it is due."""
     world = side_of(request).world
 
-    async def show(done: Collected, documents: Documents) -> Shown:
+    async def show(done: Collected | RenewedFromCredit, documents: Documents) -> Shown:
+        if isinstance(done, RenewedFromCredit):
+            return 200, {"payment": None}
         payment = await documents.payment(done.payment_id)
         return (202 if payment["status"] == "unknown" else 200), {"payment": payment}
 
@@ -80,11 +83,14 @@ async def post_payment_link(request: Request, body: PaymentLinkBody) -> Response
             raise NotFoundHere("subscription")
         return await pay_subscription(PaySubscription(body.user_id, body.subscription_id, pays_with, None), uow, world)
 
-    async def show(done: Collected | StillWaits, documents: Documents) -> Shown:
+    async def show(done: Collected | StillWaits | RenewedFromCredit, documents: Documents) -> Shown:
         if isinstance(done, Collected):
             return await show_sale(done, documents)
         status, shown = await show_payment(done, documents)
-        subscription_id = UUID(shown["payment"]["subscription_id"])
+        if isinstance(done, RenewedFromCredit):
+            subscription_id = done.subscription_id
+        else:
+            subscription_id = UUID(shown["payment"]["subscription_id"])
         return status, {"subscription": await documents.subscription(subscription_id), **shown}
 
     return await execute(request, body, handle, show)

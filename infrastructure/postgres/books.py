@@ -136,7 +136,8 @@ class PlanBook(Book[Plan]):
         return await self._one(_PLAN_BY_CODE.with_for_update(of=plans), {"code": code}, lock=True)
 
     async def is_used(self, plan_id: UUID) -> bool:
-        used = select(exists().where(subscriptions.c.plan_id == plan_id))
+        theirs = or_(subscriptions.c.plan_id == plan_id, subscriptions.c.next_plan_id == plan_id)
+        used = select(exists().where(theirs))
         return bool((await self._connection.execute(used)).scalar_one())
 
     def set_price(self, plan: Plan, price: Money, valid_from: datetime) -> None:
@@ -169,9 +170,17 @@ class PlanBook(Book[Plan]):
 
 _OWNER = select(subscriptions.c.user_id).where(subscriptions.c.id == bindparam("its_id"))
 _RUNNING = subscriptions.c.status.not_in(["canceled", "expired"])
-_RUNNING_OF = rows.SUBSCRIPTIONS.query.where(
-    subscriptions.c.user_id == bindparam("user_id"), subscriptions.c.plan_id == bindparam("plan_id"), _RUNNING
-).with_for_update(of=subscriptions)
+_OF_PLAN = or_(subscriptions.c.plan_id == bindparam("plan_id"), subscriptions.c.next_plan_id == bindparam("plan_id"))
+_RUNNING_OF = (
+    rows.SUBSCRIPTIONS.query.where(subscriptions.c.user_id == bindparam("user_id"), _OF_PLAN, _RUNNING)
+    .order_by(subscriptions.c.id)
+    .with_for_update(of=subscriptions)
+)
+_HAD_TRIAL = select(
+    exists().where(
+        subscriptions.c.user_id == bindparam("user_id"), subscriptions.c.trial_plan_id == bindparam("plan_id")
+    )
+)
 _RUNNING_BY_METHOD = (
     rows.SUBSCRIPTIONS.query.where(subscriptions.c.payment_method_id == bindparam("method_id"), _RUNNING)
     .order_by(subscriptions.c.id)
@@ -188,8 +197,12 @@ class SubscriptionBook(Book[Subscription]):
         owner: UUID | None = found.scalar_one_or_none()
         return owner
 
-    async def running_of(self, user_id: UUID, plan_id: UUID) -> Subscription | None:
-        return await self._one(_RUNNING_OF, {"user_id": user_id, "plan_id": plan_id}, lock=True)
+    async def running_of(self, user_id: UUID, plan_id: UUID) -> list[Subscription]:
+        return await self._all(_RUNNING_OF, {"user_id": user_id, "plan_id": plan_id}, lock=True)
+
+    async def had_trial(self, user_id: UUID, plan_id: UUID) -> bool:
+        asked = {"user_id": user_id, "plan_id": plan_id}
+        return bool((await self._connection.execute(_HAD_TRIAL, asked)).scalar_one())
 
     async def lock_of_method(self, payment_method_id: UUID) -> list[Subscription]:
         """Those not ended that would be charged through it."""

@@ -112,6 +112,8 @@ _PLAN = (
     plans.c.available,
     plans.c.archived_at,
 )
+_NEXT_PLANS = plans.alias("next_plans")
+_NEXT_PLAN = (_NEXT_PLANS.c.code.label("next_plan_code"), _NEXT_PLANS.c.name.label("next_plan_name"))
 _METHOD = (
     payment_methods.c.kind.label("method_kind"),
     payment_methods.c.title.label("method_title"),
@@ -140,8 +142,9 @@ def subscription_rows(now: datetime) -> Select[Any]:
     """Subscriptions with plan, price and payment method, as `subscription_document` needs them."""
     methods = payment_methods.c.id == subscriptions.c.payment_method_id
     base = subscriptions.join(plans, plans.c.id == subscriptions.c.plan_id).outerjoin(payment_methods, methods)
+    base = base.outerjoin(_NEXT_PLANS, _NEXT_PLANS.c.id == subscriptions.c.next_plan_id)
     joined, price = _with_price(base, now)
-    return select(subscriptions, *_PLAN[1:], *price, *_METHOD).select_from(joined)
+    return select(subscriptions, *_PLAN[1:], *_NEXT_PLAN, *price, *_METHOD).select_from(joined)
 
 
 def payment_rows() -> Select[Any]:
@@ -188,6 +191,7 @@ def subscription_document(row: Row) -> Document:
         "status": row["status"],
         "current_period": _period(row),
         "cancel_at_period_end": row["cancel_at_period_end"],
+        "next_plan": _next_plan(row),
         "next_charge_at": moment(row["next_charge_at"]),
         "payment_method": _method(row),
         "balance": money(row["balance"], row["currency"]),
@@ -308,6 +312,13 @@ def _period(row: Row) -> Document | None:
     if row["period_end"] is None:
         return None
     return {"start": moment(row["period_start"]), "end": moment(row["period_end"])}
+
+
+def _next_plan(row: Row) -> Document | None:
+    """What the next period will be of, where the person has planned a change."""
+    if row["next_plan_id"] is None:
+        return None
+    return {"code": row["next_plan_code"], "name": row["next_plan_name"]}
 
 
 def _method(row: Row) -> Document | None:

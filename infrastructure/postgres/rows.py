@@ -159,6 +159,9 @@ def _subscription_to_row(s: Subscription) -> dict[str, Any]:
         "first_failed_at": s.first_failed_at,
         "failed_tries": s.failed_tries,
         "balance": s.balance.minor,
+        "period_credit": s.period_credit.minor,
+        "next_plan_id": s.next_plan_id,
+        "trial_plan_id": s.trial_plan_id,
         "currency": s.balance.currency,
         "created_at": s.created_at,
         "ended_at": s.ended_at,
@@ -190,6 +193,9 @@ def _subscription_from_row(row: Row) -> Subscription:
         first_failed_at=row["first_failed_at"],
         failed_tries=row["failed_tries"],
         balance=Money(row["balance"], row["currency"]),
+        period_credit=Money(row["period_credit"], row["currency"]),
+        next_plan_id=row["next_plan_id"],
+        trial_plan_id=row["trial_plan_id"],
         ended_at=row["ended_at"],
         version=row["version"],
     )
@@ -205,6 +211,7 @@ def _payment_to_row(p: Payment) -> dict[str, Any]:
         "status": p.status.value,
         "amount": p.amount.minor,
         "currency": p.amount.currency,
+        "credit": p.credit.minor,
         "refunded": p.refunded,
         "refund_reserved": p.refund_reserved,
         "period_number": p.period_number,
@@ -249,6 +256,7 @@ def _payment_from_row(row: Row) -> Payment:
         pays_with=PaysWith(row["pays_with"]),
         created_at=row["created_at"],
         payment_system=row["payment_system"],
+        credit=Money(row["credit"], row["currency"]),
         by_person=row["by_person"],
         return_url=row["return_url"],
         sealed_token=row["sealed_token"],
@@ -377,7 +385,9 @@ SUBSCRIPTIONS = AggregateMapping(
     tables.subscriptions,
     _subscription_to_row,
     _subscription_from_row,
-    select(tables.subscriptions, *_ITS_PLAN).join_from(tables.subscriptions, tables.plans),
+    select(tables.subscriptions, *_ITS_PLAN).join_from(
+        tables.subscriptions, tables.plans, tables.plans.c.id == tables.subscriptions.c.plan_id
+    ),
 )
 PAYMENTS = AggregateMapping(tables.payments, _payment_to_row, _payment_from_row, select(tables.payments))
 REFUNDS = AggregateMapping(tables.refunds, _refund_to_row, _refund_from_row, select(tables.refunds))

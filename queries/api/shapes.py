@@ -53,6 +53,7 @@ class SubscriptionShape(BaseModel):
     status: str
     current_period: PeriodShape | None
     cancel_at_period_end: bool
+    next_plan: PlanName | None
     next_charge_at: datetime | None
     payment_method: UsedMethod | None
     balance: MoneyShape
@@ -133,6 +134,15 @@ class RefundPreview(BaseModel):
     amount: MoneyShape
     full: bool
     payment_id: UUID | None
+    credit_not_returned: MoneyShape
+
+
+class ChangePlanPreview(BaseModel):
+    credit: MoneyShape
+    price: MoneyShape
+    charge: MoneyShape
+    balance_after: MoneyShape
+    period: PeriodShape
 
 
 class MonthShape(BaseModel):
