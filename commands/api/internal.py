@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from commands import facts
 from commands.api.bodies import (
     ExternalPaymentBody,
     ExternalRefundBody,
@@ -21,6 +22,7 @@ from commands.api.bodies import (
 )
 from commands.api.routes import AdminCommandRoute, InternalCommandRoute, execute, side_of
 from commands.api.user import show_payment, show_refund, show_sale
+from commands.erase_person import Erased, ErasePerson, erase_person
 from commands.introduce_person import introduce_person
 from commands.manage_payment_systems import (
     EditPaymentSystem,
@@ -102,6 +104,18 @@ async def post_refund(request: Request, body: InternalRefundBody) -> Response:
     command = RefundPayment(body.payment_id, body.amount.money() if body.amount else None, body.reason)
     world = side_of(request).world
     return await execute(request, body, lambda uow: refund_payment(command, uow, world), show_refund)
+
+
+@router.delete("/users/{user_id}/personal-data", status_code=202, responses=responses(400, 401, 403, 404, 409, 422))
+async def delete_personal_data(request: Request, user_id: UUID) -> Response:
+    """Erase a person, not the books: their subscriptions end now, their payment methods are never charged again."""
+
+    async def show(done: Erased, _: Documents) -> Shown:
+        ended = [str(each) for each in done.subscription_ids]
+        return 202, {"user_id": str(done.user_id), "erased_at": facts.moment(done.erased_at), "ended": ended}
+
+    world = side_of(request).world
+    return await execute(request, None, lambda uow: erase_person(ErasePerson(user_id), uow, world), show)
 
 
 @router.post(

@@ -181,6 +181,11 @@ _HAD_TRIAL = select(
         subscriptions.c.user_id == bindparam("user_id"), subscriptions.c.trial_plan_id == bindparam("plan_id")
     )
 )
+_RUNNING_OF_PERSON = (
+    rows.SUBSCRIPTIONS.query.where(subscriptions.c.user_id == bindparam("user_id"), _RUNNING)
+    .order_by(subscriptions.c.id)
+    .with_for_update(of=subscriptions)
+)
 _RUNNING_BY_METHOD = (
     rows.SUBSCRIPTIONS.query.where(subscriptions.c.payment_method_id == bindparam("method_id"), _RUNNING)
     .order_by(subscriptions.c.id)
@@ -203,6 +208,9 @@ class SubscriptionBook(Book[Subscription]):
     async def had_trial(self, user_id: UUID, plan_id: UUID) -> bool:
         asked = {"user_id": user_id, "plan_id": plan_id}
         return bool((await self._connection.execute(_HAD_TRIAL, asked)).scalar_one())
+
+    async def lock_running(self, user_id: UUID) -> list[Subscription]:
+        return await self._all(_RUNNING_OF_PERSON, {"user_id": user_id}, lock=True)
 
     async def lock_of_method(self, payment_method_id: UUID) -> list[Subscription]:
         """Those not ended that would be charged through it."""
