@@ -115,6 +115,14 @@ class PaymentMethodShape(BaseModel):
     created_at: datetime
 
 
+class CardShape(BaseModel):
+    id: UUID
+    first6: str
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
 class ActorShape(BaseModel):
     kind: str
     id: str
@@ -205,6 +213,10 @@ class PaymentList(Page):
 
 class PaymentMethodList(Page):
     items: list[PaymentMethodShape]
+
+
+class CardList(Page):
+    items: list[CardShape]
 
 
 class NotificationList(Page):
