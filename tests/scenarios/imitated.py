@@ -72,5 +72,10 @@ async def imitated(cinema: Cinema) -> Imitated:
     body = {"code": "imitation", "name": "Имитация", "adapter": "imitation"}
     reply = await cinema.as_admin("POST", "/internal/v1/payment-systems", body)
     assert reply.status_code == 201, reply.text
+    return await imitated_in(cinema)
+
+
+async def imitated_in(cinema: Cinema) -> Imitated:
+    """The one that this service speaks to; it lives in the service's memory."""
     guarded = cast("Guarded", await cinema.service.payment_systems.by_code("imitation"))
     return Imitated(cinema, guarded, cast("Imitation", guarded._inner))

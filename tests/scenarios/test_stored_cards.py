@@ -269,6 +269,6 @@ async def _dump(cinema: Cinema) -> str:
 
 async def _cached(cinema: Cinema) -> str:
     """All that Redis holds."""
-    client = cinema.service.redis.client
+    client: Any = cinema.service.redis.client  # its own types leave open whether an answer is awaited
     reading = {b"string": client.get, b"hash": client.hgetall, b"zset": lambda key: client.zrange(key, 0, -1)}
     return "\n".join([f"{key} {await reading[await client.type(key)](key)}" async for key in client.scan_iter()])
