@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 from uuid import uuid4
@@ -140,3 +144,27 @@ async def test_settings_of_payment_systems_come_along_and_tokens_under_way_are_c
         assert len((await connection.execute(open_now)).all()) == 1
     secret = base64.b64decode(row.settings["secret_key"])
     assert CardVault([NEW]).open(secret, row.id, row.id) == b"test_a_secret_of_it"
+
+
+async def test_the_command_says_what_it_did_and_what_is_left(
+    cinema: Cinema, imitated: Imitated, tmp_path: Path
+) -> None:
+    await imitated.stores(await cinema.person(), GOOD_CARD)
+    given = cinema.service.settings
+    environment = {
+        "PATH": os.environ["PATH"],
+        "BILLING_HOME_DIR": str(tmp_path),
+        "BILLING_DATABASE_URL": str(given.database_url),
+        "BILLING_REDIS_URL": str(given.redis_url),
+        "BILLING_CARD_KEYS": f"k3:{base64.b64encode(bytes(range(32))).decode()},{given.card_keys}",
+    }
+
+    command = [sys.executable, "-c", "from cli import app; app()", "rotate-card-keys"]
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
+    out, complaints = (text.decode() for text in await process.communicate())
+
+    assert "re-wrapped under k3: " in out, complaints
+    assert "cards known again only while" in out
+    assert GOOD_CARD not in out + complaints
+    assert "not configured" in complaints, "what earlier tests left under other keys is named"
+    assert process.returncode == 1

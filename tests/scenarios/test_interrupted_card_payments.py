@@ -169,6 +169,23 @@ async def test_no_answer_is_asked_about_and_never_sent_again(cinema: Cinema, imi
     assert [await imitated.charged(buyer.person) for buyer in (lost, charged)] == [[], ["499.00"]]
 
 
+async def test_who_will_not_wait_cancels_and_begins_anew_and_money_that_turns_up_goes_back(
+    cinema: Cinema, imitated: Imitated
+) -> None:
+    anna = await _buyer(cinema, imitated)
+    imitated.system.on("create_payment").charge_and_say_nothing()
+    sale = (await anna.subscribes()).json()
+
+    path = f"/v1/subscriptions/{sale['subscription']['id']}/cancel"
+    assert (await anna.person.posts(path, {"when": "now"})).status_code == 200
+    assert (await imitated.subscribes(anna.person, anna.card)).status_code == 201
+    await cinema.time_passes(hours=2)
+
+    assert await imitated.charged(anna.person) == ["499.00"] * 2
+    theirs = [one.id for one in imitated.system.payments() if str(one.our_id) == sale["payment"]["id"]]
+    assert [one.amount.value for one in imitated.system.refunds() if one.payment_id in theirs] == ["499.00"]
+
+
 async def test_a_card_that_was_removed_meanwhile_is_not_charged_by_the_next_try(
     cinema: Cinema, imitated: Imitated
 ) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from domain.payment_system import Silence
-from infrastructure.postgres.tables import cards, idempotency_keys, subscriptions
+from infrastructure.postgres.tables import cards, idempotency_keys, payments, subscriptions
 from tests.scenarios.cinema import GOOD_CARD, POOR_CARD, Cinema, Person
 from tests.scenarios.imitated import CVC, Imitated, imitated
 
@@ -241,6 +242,52 @@ async def test_neither_number_nor_cvc_is_written_down_anywhere(
     assert card in kept
     assert number not in kept
     assert [word for word in (f"'{cvc}'", f'"{cvc}"', f" {cvc}") if word in kept] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "constraint"),
+    [
+        ({"sealed": GOOD_CARD.encode()}, "ck_cards_sealed"),
+        ({"sealed": b"CV\x01\x04test" + bytes(120)}, None),
+        ({"sealed": b"CV\x01\x04best" + bytes(120)}, "ck_cards_sealed"),
+        ({"fingerprint": GOOD_CARD}, "ck_cards_fingerprint"),
+        ({"exp_month": 13}, "ck_cards_exp_month"),
+        ({"first6": GOOD_CARD}, "ck_cards_shown_digits"),
+        ({"removed_at": datetime(2027, 1, 1, tzinfo=UTC)}, "ck_cards_removed_keeps_no_secret"),
+        ({"sealed": None}, "ck_cards_removed_keeps_no_secret"),
+    ],
+)
+async def test_the_database_itself_keeps_cards_sealed(
+    cinema: Cinema, imitated: Imitated, change: dict[str, Any], constraint: str | None
+) -> None:
+    card = await imitated.stores(await cinema.person(), GOOD_CARD)
+
+    async with cinema.service.engine.connect() as connection:
+        changing = connection.execute(update(cards).where(cards.c.id == card).values(**change))
+        if constraint is None:
+            await changing
+        else:
+            with pytest.raises(IntegrityError, match=constraint):
+                await changing
+
+
+async def test_the_database_itself_keeps_one_of_each_card_and_knows_what_a_payment_was_made_with(
+    cinema: Cinema, imitated: Imitated
+) -> None:
+    anna = await cinema.person()
+    ids = [await imitated.stores(anna, number) for number in (GOOD_CARD, POOR_CARD)]
+    await imitated.subscribes(anna, ids[0])
+    one = select(cards.c.fingerprint).where(cards.c.id == ids[0]).scalar_subquery()
+    changes = (
+        (update(cards).where(cards.c.id == ids[1]).values(fingerprint=one), "uq_cards_kept"),
+        (update(payments).where(payments.c.user_id == anna.id).values(card_id=None), "ck_payments_card"),
+        (update(payments).where(payments.c.user_id == anna.id).values(pays_with="token"), "ck_payments_card"),
+    )
+
+    for change, constraint in changes:
+        async with cinema.service.engine.connect() as connection:
+            with pytest.raises(IntegrityError, match=constraint):
+                await connection.execute(change)
 
 
 def _is(key: str) -> Any:
