@@ -147,7 +147,7 @@ class StoreCardBody(Body):
 
     number: Annotated[
         SecretStr,
-        Field(max_length=64, description="12 to 19 digits; single spaces or hyphens between them are allowed."),
+        Field(description="12 to 19 digits; single spaces or hyphens between them are allowed."),
     ]
     exp_month: Annotated[int, Field(strict=True, examples=[12])]
     exp_year: Annotated[int, Field(strict=True, description="Four digits.", examples=[2030])]
