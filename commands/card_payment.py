@@ -13,13 +13,13 @@ from domain.ports import OpenUnitOfWork, Vault
 from domain.stored_card import CardSecret
 
 
-class AnotherIsAtIt(RuleBroken):
-    """Somebody looks after the payment right now. With a reply the CVC would be lost: the caller brings it again."""
+class BringItAgain(RuleBroken):
+    """It cannot be sent this moment. A reply that says so would lose the CVC: the caller comes again with it."""
 
     code = "idempotency_key_in_use"
 
     def __init__(self) -> None:
-        super().__init__("This payment is being looked after; send the same request again in a moment.")
+        super().__init__("This payment cannot be sent right now; send the same request again in a moment.")
 
 
 def can_be_sent(payment: Payment, cvc: Cvc | None) -> bool:
@@ -54,11 +54,14 @@ def what_it_means(
     """The answer to a card's request. What the only one who could send it has not sent is known not to be charged.
 
     Nobody can make up for it without the CVC, so it ends, and the person may begin another; other payments wait for
-    the janitor's next try. Words that repeat the card are not taken over, for they would be written down.
+    the janitor's next try. Words that repeat the card are not taken over, for they would be written down. Raises
+    BringItAgain.
     """
     if isinstance(request, str):
         return Refused(NEVER_ARRIVED, request) if first_call and not isinstance(news, PaymentSnapshot) else news
-    if isinstance(news, Silence) and news.unsent and first_call:
+    if isinstance(news, Silence) and news.unsent:
+        if not first_call:  # the earlier try may have been sent
+            raise BringItAgain
         return Refused(NEVER_ARRIVED, news.why)
     card = request.instrument
     if isinstance(news, Silence) and isinstance(card, CardData) and (card.number in news.why or card.cvc in news.why):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from commands.card_payment import AnotherIsAtIt, can_be_sent, card_data, what_it_means
+from commands.card_payment import BringItAgain, can_be_sent, card_data, what_it_means
 from commands.instruments import charge_request
 from commands.patience import IN_FLIGHT, TO_SPARE, is_from_the_future, searched
 from commands.settle_payment import Collected, News, SettlePayment, settle_payment
@@ -34,8 +34,8 @@ async def collect_payment(
 ) -> Payment:
     """Make the charge, or learn what became of it: for the first call, its repetition and the janitor alike.
 
-    `cvc`: brought again by the caller's next try; without it a card's payment is only looked for. Raises AnotherIsAtIt
-    rather than to answer one who has brought it while others look.
+    `cvc`: brought again by the caller's next try; without it a card's payment is only looked for. Raises BringItAgain
+    where it cannot be sent this moment, rather than to answer one who has brought it.
     """
     async with open_uow() as uow:
         held, (payment, written_ago) = None, await _as_it_stands(command.payment_id, uow)
@@ -46,7 +46,7 @@ async def collect_payment(
             held = await uow.payments.claim(payment.id, command.claim)
             payment, written_ago = await _as_it_stands(command.payment_id, uow)  # now that nobody else is at it
             if held is None and payment.is_open and cvc is not None:
-                raise AnotherIsAtIt
+                raise BringItAgain
             if held is None:
                 await uow.lock_person(payment.user_id)
                 uow.conclude(Collected(payment.subscription_id, payment.id))

@@ -56,6 +56,8 @@ class Buyer:
             changed = await connection.execute(
                 lapsed.values(leased_until=idempotency_keys.c.leased_until - timedelta(hours=1))
             )
+            mine = payments.c.user_id == self.person.id
+            await connection.execute(update(payments).where(mine).values(claimed_until=None))
         assert changed.rowcount == 1
 
     async def payment(self) -> tuple[str, str | None]:
@@ -204,12 +206,8 @@ async def test_a_card_that_was_removed_meanwhile_is_not_charged_by_the_next_try(
 
 
 async def test_what_an_outage_kept_from_being_sent_is_over_at_once(cinema: Cinema, imitated: Imitated) -> None:
-    circuit = imitated.guarded._circuit
-    circuit._monotonic = lambda: cinema.clock.now().timestamp()  # it lives in the story's time, too
-    for _ in range(5):
-        imitated.system.on("create_payment").say_nothing_before()
-        assert (await (await _buyer(cinema, imitated)).subscribes()).status_code == 202
     anna = await _buyer(cinema, imitated)
+    await _an_outage_begins(cinema, imitated)
 
     reply = await anna.subscribes()
     cinema.clock.move(timedelta(minutes=10))
@@ -218,3 +216,28 @@ async def test_what_an_outage_kept_from_being_sent_is_over_at_once(cinema: Cinem
     assert reply.json()["payment"]["cancellation"] == {"reason": "never_arrived", "party": "merchant"}
     assert (again.status_code, again.json()["payment"]["status"]) == (201, "succeeded")
     assert await imitated.charged(anna.person) == ["499.00"]
+
+
+async def test_the_next_try_that_meets_an_outage_keeps_its_cvc_and_comes_again(
+    cinema: Cinema, imitated: Imitated
+) -> None:
+    anna = await _buyer(cinema, imitated)
+    await anna.dies_before_the_call()
+    await _an_outage_begins(cinema, imitated)
+
+    meanwhile = await anna.subscribes()
+    cinema.clock.move(timedelta(minutes=10))
+    await anna._its_lease_lapses()
+    afterwards = await anna.subscribes()
+
+    assert (meanwhile.status_code, meanwhile.json()["code"]) == (409, "idempotency_key_in_use")
+    assert (afterwards.status_code, afterwards.json()["payment"]["status"]) == (201, "succeeded")
+    assert await imitated.charged(anna.person) == ["499.00"]
+
+
+async def _an_outage_begins(cinema: Cinema, imitated: Imitated) -> None:
+    """Five payments meet silence, and the next ones are not sent for ten minutes of the story."""
+    imitated.guarded._circuit._monotonic = lambda: cinema.clock.now().timestamp()
+    for _ in range(5):
+        imitated.system.on("create_payment").say_nothing_before()
+        assert (await (await _buyer(cinema, imitated)).subscribes()).status_code == 202
