@@ -29,7 +29,7 @@ class Erased:
 
 
 async def erase_person(command: ErasePerson, uow: UnitOfWork, world: World) -> Erased:
-    """Nobody is left to be charged or told: methods are removed (invariant 13), subscriptions end now.
+    """Nobody is left to be charged or told: methods and cards are removed (invariant 13), subscriptions end now.
 
     Money that is on its way meanwhile is returned by itself, as after any cancellation. Payments, refunds and events
     keep an id that leads to nobody. Asked again it changes nothing.
@@ -40,6 +40,8 @@ async def erase_person(command: ErasePerson, uow: UnitOfWork, world: World) -> E
         raise NotFoundHere("user")
     for method in await uow.payment_methods.all_of(command.user_id):
         method.removed_at, method.is_default = now, False
+    for card in await uow.cards.all_of(command.user_id):
+        card.remove(now)
     ended = await uow.subscriptions.lock_running(command.user_id)
     for subscription in ended:
         await _end(subscription, now, uow)

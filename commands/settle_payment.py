@@ -11,11 +11,11 @@ from commands.patience import UNRESOLVED_CASE_AFTER, after_silence, age_of, whil
 from commands.return_late_money import return_late_money
 from commands.save_payment_method import save_payment_method
 from commands.world import World
-from domain.cancellation_reasons import RetryAdvice, advice_for
+from domain.cancellation_reasons import NEVER_ARRIVED, RetryAdvice, advice_for
 from domain.dunning import AskThePerson, GiveUp, TryAgain
 from domain.errors import NotFoundHere
 from domain.events import Event, EventType
-from domain.payment import Payment, PaymentKind, PaymentStatus
+from domain.payment import Payment, PaymentKind, PaymentStatus, PaysWith
 from domain.payment_system import (
     Cancellation,
     NotFound,
@@ -236,7 +236,8 @@ class _Settlement:
 
     async def _never_received(self) -> None:
         """No bank has refused anything: a renewal stays due and is made anew, under a new key, without dunning."""
-        why = Cancellation("internal_timeout", "merchant")
+        by_card = self.payment.pays_with is PaysWith.CARD  # by then nobody has its CVC
+        why = Cancellation(NEVER_ARRIVED if by_card else "internal_timeout", "merchant")
         if self.payment.begins_subscription or self.payment.by_person:
             await self._canceled(why)
             return

@@ -71,6 +71,7 @@ class Payment:
     by_person: bool = True  # asked for by the person, not by the calendar
     return_url: str | None = None
     sealed_token: bytes | None = None
+    card_id: UUID | None = None  # a stored card; the CVC that it is charged with is written nowhere
     payment_method_id: UUID | None = None
     provider_method_id: str | None = None
     provider_payment_id: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic
 from uuid import UUID
@@ -30,6 +31,7 @@ from domain.payment_method import PaymentMethod
 from domain.payment_system_registration import PaymentSystemRegistration
 from domain.plan import Plan
 from domain.refund import Refund
+from domain.stored_card import StoredCard
 from domain.subscription import Subscription
 from infrastructure.postgres import rows, tables
 from infrastructure.postgres.rows import A, AggregateMapping, Row
@@ -335,6 +337,30 @@ class PaymentMethodBook(Book[PaymentMethod]):
 
     async def all_of(self, user_id: UUID) -> list[PaymentMethod]:
         return await self._all(_METHODS_OF, {"user_id": user_id}, lock=True)
+
+
+_CARDS_OF = (
+    select(tables.cards)
+    .where(tables.cards.c.user_id == bindparam("user_id"), tables.cards.c.removed_at.is_(None))
+    .order_by(tables.cards.c.id)
+    .with_for_update(of=tables.cards)
+)
+
+
+class CardBook(Book[StoredCard]):
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(connection, rows.CARDS)
+
+    async def by_fingerprint(self, user_id: UUID, fingerprints: Sequence[str]) -> StoredCard | None:
+        table = tables.cards
+        kept = select(table).where(
+            table.c.user_id == user_id, table.c.fingerprint.in_(fingerprints), table.c.removed_at.is_(None)
+        )
+        current_first = kept.order_by((table.c.fingerprint == fingerprints[0]).desc(), table.c.id).limit(1)
+        return await self._one(current_first.with_for_update(of=table), lock=True)
+
+    async def all_of(self, user_id: UUID) -> list[StoredCard]:
+        return await self._all(_CARDS_OF, {"user_id": user_id}, lock=True)
 
 
 _REGISTRATION_BY_CODE = select(tables.payment_systems).where(tables.payment_systems.c.code == bindparam("code"))

@@ -20,6 +20,7 @@ from domain.payment import PAID_OTHERWISE
 from domain.rules import Rules
 from infrastructure.postgres.rows import price_at
 from infrastructure.postgres.tables import (
+    cards,
     inbox,
     payment_methods,
     payment_systems,
@@ -61,6 +62,10 @@ class PostgresDocuments:
 
     async def payment_method(self, method_id: UUID) -> Document:
         return _only(await self.payment_methods([method_id]), method_id, "payment method")
+
+    async def card(self, card_id: UUID) -> Document:
+        rows = await self._rows(select(*CARD).where(cards.c.id == card_id))
+        return _only({row["id"]: card_document(row) for row in rows}, card_id, "card")
 
     async def payment_system(self, registration_id: UUID) -> Document:
         rows = await self._rows(select(payment_systems).where(payment_systems.c.id == registration_id))
@@ -130,6 +135,9 @@ _PAYMENT = tuple(
         "period_number",
     )
 )
+
+CARD = tuple(cards.c[name] for name in ("id", "first6", "last4", "exp_month", "exp_year"))
+"""What a card's document shows; its secret is not even read."""
 
 
 def plan_rows(now: datetime) -> Select[Any]:
@@ -256,6 +264,12 @@ def payment_method_document(row: Row) -> Document:
         "default": row["is_default"],
         "created_at": moment(row["created_at"]),
     }
+
+
+def card_document(row: Row) -> Document:
+    """api.md `card`, from the columns `CARD`."""
+    shown = ("first6", "last4", "exp_month", "exp_year")
+    return {"id": str(row["id"]), **{name: row[name] for name in shown}}
 
 
 def payment_system_document(row: Row) -> Document:

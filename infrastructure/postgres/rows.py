@@ -35,6 +35,7 @@ from domain.periods import Period, PeriodLength, PeriodUnit
 from domain.plan import Plan
 from domain.ports import CLAIM
 from domain.refund import Refund, RefundOrigin, RefundStatus
+from domain.stored_card import StoredCard
 from domain.subscription import Subscription, SubscriptionStatus
 from infrastructure.postgres import tables
 from infrastructure.postgres.wall import WALL_NOW
@@ -223,6 +224,7 @@ def _payment_to_row(p: Payment) -> dict[str, Any]:
         "payment_system": p.payment_system,
         "return_url": p.return_url,
         "sealed_token": p.sealed_token,
+        "card_id": p.card_id,
         "payment_method_id": p.payment_method_id,
         "provider_method_id": p.provider_method_id,
         "provider_payment_id": p.provider_payment_id,
@@ -260,6 +262,7 @@ def _payment_from_row(row: Row) -> Payment:
         by_person=row["by_person"],
         return_url=row["return_url"],
         sealed_token=row["sealed_token"],
+        card_id=row["card_id"],
         payment_method_id=row["payment_method_id"],
         provider_method_id=row["provider_method_id"],
         provider_payment_id=row["provider_payment_id"],
@@ -344,6 +347,10 @@ _METHOD = [
     *("user_id", "payment_system", "provider_method_id", "kind", "title", "created_at"),
     *("first6", "last4", "exp_month", "exp_year", "is_default", "removed_at"),
 ]
+_CARD = [
+    *("user_id", "first6", "last4", "exp_month", "exp_year", "created_at"),
+    *("fingerprint", "sealed", "key_id", "removed_at"),
+]
 _REGISTRATION = ["code", "name", "adapter", "enabled", "settings", "used", "archived_at"]
 
 
@@ -396,6 +403,12 @@ PAYMENT_METHODS: AggregateMapping[PaymentMethod] = AggregateMapping(
     _same_names(_METHOD),
     lambda row: PaymentMethod(id=row["id"], version=row["version"], **{name: row[name] for name in _METHOD}),
     select(tables.payment_methods),
+)
+CARDS: AggregateMapping[StoredCard] = AggregateMapping(
+    tables.cards,
+    _same_names(_CARD),
+    lambda row: StoredCard(id=row["id"], version=row["version"], **{name: row[name] for name in _CARD}),
+    select(tables.cards),
 )
 REGISTRATIONS: AggregateMapping[PaymentSystemRegistration] = AggregateMapping(
     tables.payment_systems,

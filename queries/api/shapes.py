@@ -116,6 +116,14 @@ class PaymentMethodShape(BaseModel):
     created_at: datetime
 
 
+class CardShape(BaseModel):
+    id: UUID
+    first6: str
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
 class ActorShape(BaseModel):
     kind: str
     id: str
@@ -215,6 +223,10 @@ class PaymentList(Page):
 
 class PaymentMethodList(Page):
     items: list[PaymentMethodShape]
+
+
+class CardList(Page):
+    items: list[CardShape]
 
 
 class NotificationList(Page):
