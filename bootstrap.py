@@ -12,6 +12,7 @@ from commands.world import World
 from domain.events import SYSTEM, Actor
 from domain.ports import Clock
 from infrastructure.auth.directory import UserDirectory, token_in
+from infrastructure.auth.errors import UnusableKey
 from infrastructure.auth.jwks import JwksKeys, Patience
 from infrastructure.auth.keys import StaticKeys
 from infrastructure.auth.tokens import TokenVerifier
@@ -133,7 +134,10 @@ def token_verifier(settings: Settings) -> TokenVerifier:
     """RS256 only, by a PEM or a JWKS (AUTH-4)."""
     keys: StaticKeys | JwksKeys
     if settings.auth_public_key:
-        keys = StaticKeys.from_pem(settings.auth_public_key)
+        try:
+            keys = StaticKeys.from_pem(settings.auth_public_key)
+        except UnusableKey as error:
+            raise SettingsError(f"BILLING_AUTH_PUBLIC_KEY: {error}") from None
     elif settings.auth_jwks_url:
         keys = JwksKeys(settings.auth_jwks_url, Patience())
     else:

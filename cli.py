@@ -49,6 +49,7 @@ def run(
     if with_parent:
         end_with_parent(signal.SIGTERM)
     wishes = load_settings()
+    _check_public_key(wishes)
     try:
         run_stack(
             wishes,
@@ -344,6 +345,17 @@ def load_settings() -> Settings:
         return configuration.load()
     except SettingsError as error:
         fail(str(error), status=2)
+
+
+def _check_public_key(given: Settings) -> None:
+    """Before anything is started, for it is only the API that would need it."""
+    from bootstrap import token_verifier  # noqa: PLC0415 - only a start needs it
+
+    if given.auth_public_key:
+        try:
+            token_verifier(given)
+        except SettingsError as error:
+            fail(str(error), status=2)
 
 
 def stack_settings() -> Settings:

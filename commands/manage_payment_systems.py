@@ -58,7 +58,10 @@ class EditPaymentSystem:
 async def edit_payment_system(
     command: EditPaymentSystem, uow: UnitOfWork, world: World, adapters: Adapters
 ) -> PaymentSystemRegistration:
-    """What was begun through it goes on whether it is enabled or not (`docs/decisions/0017`)."""
+    """What was begun through it goes on whether it is enabled or not (`docs/decisions/0017`).
+
+    One that was archived is in use again once it is enabled.
+    """
     registration = await uow.registrations.lock_by_code(command.code)
     if registration is None:
         raise NotFoundHere("payment system")
@@ -68,6 +71,8 @@ async def edit_payment_system(
         registration.settings = {**registration.settings, **changed}
     registration.name = command.name if command.name is not None else registration.name
     registration.enabled = command.enabled if command.enabled is not None else registration.enabled
+    if command.enabled:
+        registration.archived_at = None
     return registration
 
 

@@ -54,12 +54,15 @@ class EditPlan:
 
 
 async def edit_plan(command: EditPlan, uow: UnitOfWork, world: World) -> Plan:
+    """One that was archived is on sale again once it is made available."""
     plan = await uow.plans.lock_by_code(command.code)
     if plan is None:
         raise NotFoundHere("plan")
     plan.name = command.name if command.name is not None else plan.name
     plan.description = command.description if command.description is not None else plan.description
     plan.available = command.available if command.available is not None else plan.available
+    if command.available:
+        plan.archived_at = None
     if command.price is not None and command.price != plan.price:
         uow.plans.set_price(plan, command.price, world.clock.now())
     return plan

@@ -10,7 +10,8 @@ from commands.world import World
 from domain.payment import Payment
 
 _UNKNOWN_S = (5, 15, 60, 300, 900, 3600)
-_WAITING_S = (60, 300, 600)
+_WAITING_S = (60, 300, *12 * (600,), 3600)
+"""A page is open for an hour, and a notification mostly tells of its end; what waits for longer may wait for days."""
 IN_FLIGHT = timedelta(seconds=30)
 """Longer than any call may take: who finds a row this old knows that nobody is at it any more."""
 TO_SPARE = timedelta(seconds=10)

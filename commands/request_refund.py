@@ -8,7 +8,7 @@ from uuid import UUID
 from commands.begin_refund import begin_refund
 from commands.own_subscription import own_subscription
 from commands.world import World
-from domain.errors import NotFoundHere, NothingToRefund, RefundInProgress
+from domain.errors import InvalidField, NotFoundHere, NothingToRefund, RefundInProgress
 from domain.money import Money
 from domain.payment import PaymentKind, PaymentStatus
 from domain.ports import UnitOfWork
@@ -70,10 +70,12 @@ async def refund_payment(command: RefundPayment, uow: UnitOfWork, world: World) 
     if await uow.refunds.open_of(payment.id) is not None:
         raise RefundInProgress("A refund of this payment is under way.")
     left = payment.left_to_refund
+    if command.amount is not None and command.amount.currency != left.currency:
+        raise InvalidField("amount.currency", f"has to be the payment's, {left.currency}")
     if not left.minor:
         raise NothingToRefund("All of this payment was returned.")
     amount = left if command.amount is None else command.amount
-    if amount.currency == left.currency and 0 < left.minor - amount.minor < world.rules.least_left_after_refund:
+    if 0 < left.minor - amount.minor < world.rules.least_left_after_refund:
         amount = left  # the payment system keeps no less than that of a payment
     current = subscription.is_running and payment.period and payment.period_number == subscription.period_number
     ends = bool(current) and amount == left

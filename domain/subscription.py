@@ -117,7 +117,7 @@ class Subscription:
         return self.period
 
     def renew(self, at: datetime, rules: Rules, plan: Plan | None = None, credit: Money | None = None) -> Period:
-        """A later period was paid: it joins the last one, or begins now if that was out of its grace.
+        """A later period was paid: it joins the last one, or begins now if that was out of its grace, or would be over.
 
         `plan`: the one that it was paid for, where that is not the present one; `credit`: what of the balance paid it.
         """
@@ -129,6 +129,8 @@ class Subscription:
             if plan.period != self.length:  # its periods are counted from its own beginning
                 anchor_at = start
             self._take(plan)
+        if Anchor(anchor_at, self.zone).period_from(start, self.length).end <= at:
+            start = anchor_at = at  # a period of days that would be over: however long a downtime was, one charge
         if credit is not None:
             self.balance = self.balance - credit
         return self._begin_period(start, anchor_at, rules, credit)

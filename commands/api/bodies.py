@@ -67,10 +67,24 @@ class MoneyBody(Body):
         return Money.parse(self.value, self.currency)
 
 
-class PriceBody(MoneyBody):
-    """A plan's price: more than nothing, in roubles, within what a payment system takes at a time."""
+_MOST = Money(35_000_000)
+"""What YooKassa takes at a time (limits of payments)."""
 
-    value: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}\.[0-9]{2}$", examples=["499.00"])]
+
+def _can_be_charged(value: str) -> str:
+    if Money.parse(value) > _MOST:
+        raise ValueError(f"expected no more than {_MOST.value}, which is the most that is charged at a time")
+    return value
+
+
+class PriceBody(MoneyBody):
+    """A plan's price: a rouble at least, within what a payment system takes at a time."""
+
+    value: Annotated[
+        str,
+        Field(pattern=r"^[1-9][0-9]{0,5}\.[0-9]{2}$", examples=["499.00"]),
+        AfterValidator(_can_be_charged),
+    ]
     currency: Literal["RUB"] = "RUB"
 
 
@@ -229,7 +243,7 @@ class ExternalRefundBody(Body):
 
 class PeriodBody(Body):
     unit: PeriodUnit
-    count: Annotated[int, Field(ge=1, le=366)] = 1
+    count: Annotated[int, Field(strict=True, ge=1, le=366)] = 1
 
     def length(self) -> PeriodLength:
         return PeriodLength(self.unit, self.count)
@@ -261,7 +275,7 @@ class PlanBody(Body):
     description: Annotated[str, Field(max_length=2000)] = ""
     price: PriceBody
     period: PeriodBody
-    trial_days: Annotated[int, Field(ge=0, le=366)] = 0
+    trial_days: Annotated[int, Field(strict=True, ge=0, le=366)] = 0
     available: bool = True
 
 

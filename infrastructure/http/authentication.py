@@ -155,8 +155,11 @@ def _all_of(dependant: Dependant) -> Iterator[Dependant]:
 
 async def _caller(request: Request) -> Caller:
     verifier: TokenVerifier = request.app.state.token_verifier
+    given = request.headers.getlist("authorization")
     try:
-        return await verifier.verify(request.headers.get("authorization"))
+        if len(given) > 1:  # whoever stands before us may have read another one of them
+            raise InvalidToken("Send one Authorization header.")
+        return await verifier.verify(given[0] if given else None)
     except InvalidToken as error:
         told_error = "" if "authorization" not in request.headers else ' error="invalid_token"'
         raise Problem("unauthorized", error.reason, headers={"WWW-Authenticate": f"Bearer{told_error}"}) from None

@@ -2,7 +2,8 @@
 
 What counts is how many *different* payments, refunds or lists have met silence since the last word, not how
 many calls: one payment that hangs however often it is asked about stops nobody else. Any word closes the
-circuit, a refusal too. Open, it lets nothing through until its time is over, then one call to try (half-open).
+circuit, a refusal too. Open, it lets nothing through until its time is over, then one call to try (half-open). A short
+trouble costs seconds: each opening without a word in between lasts twice as long as the one before.
 Each process has its own: a breaker shared through a database would be one more thing to fail.
 """
 
@@ -34,10 +35,18 @@ class Circuit:
     """`monotonic` gives seconds that never go back."""
 
     def __init__(
-        self, *, silences_to_open: int, open_for_s: float, longest_open_s: float, monotonic: Callable[[], float]
+        self,
+        *,
+        silences_to_open: int,
+        first_open_for_s: float,
+        open_for_s: float,
+        longest_open_s: float,
+        monotonic: Callable[[], float],
     ) -> None:
         self._silences_to_open = silences_to_open
+        self._first_open_for_s = min(first_open_for_s, open_for_s)
         self._open_for_s = open_for_s
+        self._next_open_for_s = self._first_open_for_s
         self._longest_open_s = longest_open_s
         self._monotonic = monotonic
         self._silent: set[str] = set()
@@ -73,6 +82,7 @@ class Circuit:
         if leave.round != self._round:
             return
         self._silent.clear()
+        self._next_open_for_s = self._first_open_for_s
         if leave.probe:
             self._open_until = None
             self._next_round()
@@ -82,7 +92,9 @@ class Circuit:
         if leave.round != self._round:
             return
         self._silent.add(leave.subject)
-        ours = self._open_for_s if leave.probe or len(self._silent) >= self._silences_to_open else 0.0
+        ours = self._next_open_for_s if leave.probe or len(self._silent) >= self._silences_to_open else 0.0
+        if ours:
+            self._next_open_for_s = min(2 * ours, self._open_for_s)
         pause = min(max(ours, retry_after_s or 0.0), self._longest_open_s)
         if pause > 0:
             self._open_until = self._monotonic() + pause

@@ -42,17 +42,19 @@ class GuardState:
 class Guarded(PaymentSystem):
     """Answers `Silence` by itself where a call would only add to the trouble; otherwise it is the inner one.
 
-    `silences_to_open` different objects without a word open the circuit for `open_for_s`, or for as long as the
-    payment system itself asks, up to `longest_open_s`. A call waits `wait_s` at most for one of `calls_at_once`.
-    Reads and writes share both: they meet the same network and the same outage. What it says itself never
-    reached the payment system (`unsent`), but most callers need not know: the same key is asked again either way.
+    `silences_to_open` different objects without a word open the circuit for `first_open_for_s`, growing to
+    `open_for_s`, or for as long as the payment system itself asks, up to `longest_open_s`. A call waits `wait_s` at
+    most for one of `calls_at_once`. Reads and writes share both: they meet the same network and the same outage. What
+    it says itself never reached the payment system (`unsent`), but most callers need not know: the same key is asked
+    again either way.
     """
 
     def __init__(
         self,
         inner: PaymentSystem,
         *,
-        silences_to_open: int = 5,
+        silences_to_open: int = 10,
+        first_open_for_s: float = 2.0,
         open_for_s: float = 30.0,
         longest_open_s: float = 300.0,
         calls_at_once: int = 16,
@@ -63,6 +65,7 @@ class Guarded(PaymentSystem):
         self._inner = inner
         self._circuit = Circuit(
             silences_to_open=silences_to_open,
+            first_open_for_s=first_open_for_s,
             open_for_s=open_for_s,
             longest_open_s=longest_open_s,
             monotonic=monotonic,

@@ -40,3 +40,26 @@ async def test_who_pays_by_it_is_renewed_and_refunded_and_nobody_new_may_choose_
     assert (await anna.posts(f"/v1/subscriptions/{subscription['id']}/refunds", {})).status_code == 202
     await cinema.works()
     assert (await anna.subscription())["status"] == "canceled"
+
+
+async def test_one_that_was_archived_by_mistake_is_enabled_again(cinema: Cinema) -> None:
+    """It stayed archived for good, while the call that enabled it answered 200."""
+    anna = await cinema.person()
+    assert (await anna.subscribes("premium", "499.00")).status_code == 201
+    assert (await cinema.as_admin("DELETE", "/internal/v1/payment-systems/yookassa")).json()["enabled"] is False
+
+    reply = await cinema.as_admin("PATCH", "/internal/v1/payment-systems/yookassa", {"enabled": True})
+
+    assert (reply.status_code, reply.json()["enabled"]) == (200, True)
+    boris = await cinema.person()
+    assert (await boris.subscribes("premium", "499.00")).status_code == 201
+
+
+async def test_a_plan_that_was_archived_by_mistake_is_sold_again(cinema: Cinema) -> None:
+    anna = await cinema.person()
+    assert (await anna.subscribes("premium", "499.00")).status_code == 201
+    await cinema.as_admin("DELETE", "/internal/v1/plans/premium")
+    reply = await cinema.as_admin("PATCH", "/internal/v1/plans/premium", {"available": True})
+    assert (reply.status_code, reply.json()["available"]) == (200, True)
+    boris = await cinema.person()
+    assert (await boris.subscribes("premium", "499.00")).status_code == 201

@@ -91,3 +91,24 @@ async def test_what_waits_is_counted(cinema: Cinema) -> None:
 
     assert backlog.open_payments["pending"].waiting >= 1
     assert backlog.outbox["history"].waiting >= 1
+
+
+async def test_a_price_that_no_payment_system_takes_is_refused(cinema: Cinema) -> None:
+    body = {
+        "code": "palace",
+        "name": "Palace",
+        "price": {"value": "350000.01", "currency": "RUB"},
+        "period": {"unit": "month", "count": 1},
+    }
+    reply = await cinema.as_admin("POST", "/internal/v1/plans", body)
+    assert (reply.status_code, reply.json()["errors"][0]["field"]) == (422, "price.value")
+    body["price"] = {"value": "350000.00", "currency": "RUB"}
+    assert (await cinema.as_admin("POST", "/internal/v1/plans", body)).status_code == 201
+
+
+async def test_a_refund_in_another_currency_is_a_wrong_field(cinema: Cinema) -> None:
+    anna = await cinema.person()
+    payment = (await anna.subscribes("premium", "499.00")).json()["payment"]["id"]
+    body = {"payment_id": payment, "amount": {"value": "10.00", "currency": "USD"}, "reason": "a mistake"}
+    reply = await cinema.as_service("POST", "/internal/v1/refunds", body)
+    assert (reply.status_code, reply.json()["errors"][0]["field"]) == (422, "amount.currency")

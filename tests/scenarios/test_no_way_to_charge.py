@@ -21,7 +21,7 @@ from infrastructure.postgres.tables import (
     setbacks,
     subscriptions,
 )
-from tests.scenarios.cinema import Cinema, Person
+from tests.scenarios.cinema import Cinema, Person, start_of_story
 
 
 @pytest.fixture(autouse=True)
@@ -139,14 +139,17 @@ def _plan_without_a_price(person: Person) -> tuple[Any, Any]:
 def _payment_open_unnoticed(person: Person) -> tuple[Any, Any]:
     """A row that no command leaves behind: the schema stops the second payment."""
     changed: dict[str, Any] = {"status": "unknown", "period_number": 7, "settled_at": None, "provider_payment_id": None}
+    far = datetime.now(UTC) + timedelta(minutes=90)  # the janitor has looked at it, and will again
     changed |= {"id": uuid4(), "period_start": None, "period_end": None}
+    changed |= {"ask_again_at": start_of_story() + timedelta(days=3650), "ask_again_by": far}
     names = [column.name for column in payments.c]
     values = [
         cast(literal(changed[name]), payments.c[name].type) if name in changed else payments.c[name] for name in names
     ]
     copied = insert(payments).from_select(names, select(*values).where(payments.c.user_id == person.id))
     mend = _of(person, payments).where(payments.c.status == "unknown")
-    return copied, mend.values(status="canceled", settled_at=func.clock_timestamp(), cancel_reason="by_hand")
+    ended = {"status": "canceled", "settled_at": func.clock_timestamp(), "cancel_reason": "by_hand"}
+    return copied, mend.values(**ended, ask_again_at=None, ask_again_by=None)
 
 
 @pytest.mark.parametrize("broken", [_system_unknown, _plan_without_a_price, _payment_open_unnoticed])

@@ -51,6 +51,20 @@ async def test_a_week_of_downtime_is_one_charge(cinema: Cinema) -> None:
     assert began == cinema.clock.now()  # out of its grace: nobody pays for days without access
 
 
+async def test_a_downtime_of_days_is_one_charge_for_a_daily_plan_too(cinema: Cinema) -> None:
+    """Each of its periods within the grace was charged, one after the other, though all of them were over."""
+    await cinema.sells("daily", "19.00", period={"unit": "day", "count": 1})
+    zoya = await cinema.person()
+    await zoya.subscribes("daily", "19.00")
+
+    cinema.clock.move(timedelta(hours=83))
+    await cinema.works()
+
+    assert await zoya.charged() == ["19.00"] * 2
+    began = datetime.fromisoformat((await zoya.subscription())["current_period"]["start"])
+    assert began == cinema.clock.now()
+
+
 async def test_four_workers_at_once_charge_each_period_once(cinema: Cinema) -> None:
     people = [(await _subscribed(cinema))[0] for _ in range(10)]
     end = datetime.fromisoformat((await people[0].subscription())["current_period"]["end"])

@@ -147,6 +147,33 @@ async def test_a_past_due_subscription_is_paid_with_a_stored_card(cinema: Cinema
     assert await imitated.charged(anna) == ["499.00"] * 2
 
 
+async def test_a_change_of_plan_is_paid_with_a_stored_card(cinema: Cinema, imitated: Imitated) -> None:
+    await cinema.sells("family", "899.00")
+    anna = await cinema.person()
+    card = await imitated.stores(anna, GOOD_CARD)
+    sale = (await imitated.subscribes(anna, card)).json()
+
+    price = {"value": "899.00", "currency": "RUB"}
+    body = {"plan_code": "family", "price": price, "payment": {"type": "card", "card_id": card, "cvc": CVC}}
+    reply = await anna.posts(f"/v1/subscriptions/{sale['subscription']['id']}/change-plan", body)
+
+    assert (reply.status_code, reply.json()["payment"]["status"]) == (201, "succeeded"), reply.text
+    assert (await anna.subscription())["plan"]["code"] == "family"
+    assert await imitated.charged(anna) == ["499.00", "400.00"]
+
+
+async def test_a_person_who_is_erased_leaves_no_number_behind(cinema: Cinema, imitated: Imitated) -> None:
+    anna = await cinema.person()
+    card = await imitated.stores(anna, GOOD_CARD)
+
+    reply = await cinema.as_service("DELETE", f"/internal/v1/users/{anna.id}/personal-data")
+
+    assert reply.status_code == 202, reply.text
+    async with cinema.service.engine.connect() as connection:
+        row = (await connection.execute(select(cards).where(cards.c.id == card))).mappings().one()
+    assert (row["sealed"], row["fingerprint"], row["key_id"]) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     ("number", "reason"),
     [(POOR_CARD, "insufficient_funds"), ("5555555555554543", "card_expired"), ("5555555555554626", "invalid_csc")],

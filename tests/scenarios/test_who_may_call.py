@@ -67,3 +67,11 @@ async def test_someone_elses_subscription_is_not_found(cinema: Cinema) -> None:
 
     assert (reply.status_code, reply.json()["code"]) == (404, "not_found")
     assert (await vera.subscription())["status"] == "active"
+
+
+async def test_two_authorizations_are_none(cinema: Cinema) -> None:
+    """Whoever stands before the service may have read the other one."""
+    anna, boris = await cinema.person(), await cinema.person()
+    headers = [("Authorization", f"Bearer {anna.token}"), ("Authorization", f"Bearer {boris.token}")]
+    reply = await cinema.api.get("/v1/subscriptions", headers=headers)
+    assert (reply.status_code, reply.json()["code"]) == (401, "unauthorized")

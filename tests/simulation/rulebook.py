@@ -132,6 +132,9 @@ class Expected:
             self.start = self.end
             if (terms.unit, terms.count) != (self.terms.unit, self.terms.count):
                 self.anchor = self.end
+            assert self.anchor is not None
+            if period_end(self.anchor, self.zone, terms, self.start) <= at:
+                self.start = self.anchor = at
         self.balance -= credit
         return self._begin(payer, terms, credit)
 

@@ -19,6 +19,7 @@ from domain.payment_system import (
     Notification,
     PaymentSnapshot,
     ProviderStatus,
+    Redirect,
     RefundRequest,
     RefundSnapshot,
     Refused,
@@ -86,8 +87,8 @@ class YooKassa(PaymentSystem):
             return Refused("card_not_supported", str(error))
         deadline, key = self._deadline(), request.idempotency_key
         made = await self._create("create_payment", "/payments", body, key, payment_snapshot, deadline)
-        if request.save_method and isinstance(made, PaymentSnapshot) and made.method is None:
-            return await self._with_its_method(made, deadline)
+        if isinstance(made, PaymentSnapshot) and _leaves_out(made, request):
+            return await self._as_it_stands(made, deadline)
         return made
 
     async def create_binding(self, request: BindingRequest) -> PaymentSnapshot | Refused | Silence:
@@ -171,10 +172,8 @@ class YooKassa(PaymentSystem):
             return made if isinstance(found, NotFound) else found
         return made
 
-    async def _with_its_method(self, made: PaymentSnapshot, deadline: float) -> PaymentSnapshot:
-        """An answer may leave out what was paid with, and a success is settled once: look at the object itself."""
-        if made.status is not ProviderStatus.SUCCEEDED:
-            return made
+    async def _as_it_stands(self, made: PaymentSnapshot, deadline: float) -> PaymentSnapshot:
+        """An answer may leave out what the object itself has; a success is settled once, and people wait for a page."""
         found = await self._get("get_payment", "/payments", made.provider_payment_id, payment_snapshot, deadline)
         return found if isinstance(found, PaymentSnapshot) and found.status is made.status else made
 
@@ -290,7 +289,15 @@ def _read(body: Mapping[str, object], read: Callable[[Mapping[str, object]], _Sn
         return read(body)
     except UnreadableError as error:
         _log.warning("payment_system.unreadable", system="yookassa", why=str(error))
-        return Silence(f"an unreadable answer: {error}")
+        return Silence(f"an unreadable answer: {error}", only_this=True)
+
+
+def _leaves_out(made: PaymentSnapshot, request: ChargeRequest) -> bool:
+    """The page that a person has to be sent to, or the method that was to be saved: the object itself may have it."""
+    if made.status is ProviderStatus.PENDING:
+        return isinstance(request.instrument, Redirect) and made.confirmation_url is None
+    lacks_method = made.method is None or not made.method.saved
+    return made.status is ProviderStatus.SUCCEEDED and request.save_method and lacks_method
 
 
 def _id_of(item: Mapping[str, object]) -> str | None:

@@ -31,7 +31,7 @@ def verdict(exchange: Exchange) -> Mapping[str, object] | Refused | Silence:
         content = None
     body = content if isinstance(content, dict) else None
     if status in {HTTPStatus.OK, HTTPStatus.CREATED}:
-        return Silence(f"an unreadable answer to a {status}") if body is None else body
+        return Silence(f"an unreadable answer to a {status}", only_this=True) if body is None else body
     # Elsewhere a pause would be a word about one request's trouble; here it is meant for everybody, or for its own key.
     asks_for_pause = status in {HTTPStatus.ACCEPTED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
     pause = _pause(exchange.headers, body) if asks_for_pause else None

@@ -58,6 +58,15 @@ def always(content: bytes) -> Answer:
     return answer
 
 
+def in_turn(*contents: bytes) -> Answer:
+    left = iter(contents)
+
+    async def answer(_heard: Heard, writer: asyncio.StreamWriter) -> None:
+        writer.write(next(left))
+
+    return answer
+
+
 @asynccontextmanager
 async def raw_server(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
     """Serves until the block ends; what it was asked stands in `heard`. An answer may close or abort the writer."""

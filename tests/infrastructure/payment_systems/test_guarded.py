@@ -38,7 +38,15 @@ def inner() -> Imitation:
 
 @pytest.fixture
 def guarded(inner: Imitation, seconds: Seconds) -> Guarded:
-    return Guarded(inner, silences_to_open=3, open_for_s=OPEN_FOR_S, calls_at_once=4, wait_s=0.05, monotonic=seconds)
+    return Guarded(
+        inner,
+        silences_to_open=3,
+        first_open_for_s=OPEN_FOR_S,
+        open_for_s=OPEN_FOR_S,
+        calls_at_once=4,
+        wait_s=0.05,
+        monotonic=seconds,
+    )
 
 
 async def began(inner: Imitation) -> None:

@@ -30,7 +30,7 @@ from infrastructure.payment_systems.yookassa.exchange import Exchange
 from infrastructure.payment_systems.yookassa.sdk import Account
 from infrastructure.payment_systems.yookassa.snapshots import binding_snapshot, payment_snapshot, refund_snapshot
 from infrastructure.payment_systems.yookassa.verdict import verdict
-from tests.infrastructure.payment_systems.raw_server import RawServer, always, raw_server, response
+from tests.infrastructure.payment_systems.raw_server import RawServer, always, in_turn, raw_server, response
 from tests.infrastructure.payment_systems.samples import (
     binding,
     charge,
@@ -161,6 +161,30 @@ async def test_an_answer_for_another_payment_is_told_as_received(server: RawServ
     assert isinstance(snapshot, PaymentSnapshot)
     assert snapshot.payment_id == other != request.payment_id
     assert snapshot.amount == Money(100, "USD")
+
+
+async def test_a_page_that_the_answer_leaves_out_is_read_off_the_object(server: RawServer, yookassa: YooKassa) -> None:
+    """A person waited for it until the janitor's first look, a minute later."""
+    request = charge()
+    made = payment_object(request.payment_id, status="pending", paid=False)
+    del made["payment_method"]
+    page = {"type": "redirect", "confirmation_url": "https://yoomoney.example/pay"}
+    server.answer = in_turn(response(made), response({**made, "confirmation": page}))
+    answer = await yookassa.create_payment(request)
+    assert isinstance(answer, PaymentSnapshot)
+    assert answer.confirmation_url == "https://yoomoney.example/pay"
+
+
+async def test_a_method_that_only_the_object_calls_saved_is_saved(server: RawServer, yookassa: YooKassa) -> None:
+    """It was taken for one that can never be charged again, and the subscription was never renewed."""
+    request = charge(Token("one-time"))
+    whole = payment_object(request.payment_id)
+    early = {**whole, "payment_method": {**whole["payment_method"], "saved": False}}
+    server.answer = in_turn(response(early), response(whole))
+    answer = await yookassa.create_payment(request)
+    assert isinstance(answer, PaymentSnapshot)
+    assert answer.method is not None
+    assert answer.method.saved
 
 
 async def test_a_refund_and_a_binding_are_created(server: RawServer, yookassa: YooKassa) -> None:
