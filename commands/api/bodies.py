@@ -171,6 +171,10 @@ class InternalRefundBody(Body):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
+class ResolveCaseBody(Body):
+    resolution: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
 class ExternalPaymentBody(Body):
     amount: MovedMoneyBody
     paid_at: Instant

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from commands.api.bodies import (
+    CancelBody,
     ExternalPaymentBody,
     ExternalRefundBody,
     InternalRefundBody,
@@ -18,9 +19,11 @@ from commands.api.bodies import (
     PlanBody,
     PlanChangeBody,
     RenewalBody,
+    ResolveCaseBody,
 )
 from commands.api.routes import AdminCommandRoute, InternalCommandRoute, execute, side_of
-from commands.api.user import show_payment, show_refund, show_sale
+from commands.api.user import show_payment, show_refund, show_sale, show_subscription
+from commands.cancel_subscription import CancelSubscription, cancel_subscription
 from commands.introduce_person import introduce_person
 from commands.manage_payment_systems import (
     EditPaymentSystem,
@@ -37,6 +40,7 @@ from commands.record_external_refund import RecordedRefund, RecordExternalRefund
 from commands.renew_subscription import RenewSubscription, renew_subscription
 from commands.replay_notification import Replayed, ReplayNotification, replay_notification
 from commands.request_refund import RefundPayment, refund_payment
+from commands.resolve_case import ResolveCase, Resolved, resolve_case
 from commands.settle_payment import Collected
 from commands.subscribe import Subscribe, subscribe
 from domain.errors import NotFoundHere
@@ -149,6 +153,26 @@ async def post_replay(request: Request, entry_id: UUID) -> Response:
         return 202, {"notification": await documents.notification(done.entry_id)}
 
     return await execute(request, None, lambda uow: replay_notification(ReplayNotification(entry_id), uow), show)
+
+
+@admin.post("/subscriptions/{subscription_id}/cancel", responses=responses(400, 401, 403, 404, 409, 422))
+async def post_cancel(request: Request, subscription_id: UUID, body: CancelBody | None = None) -> Response:
+    """End somebody's subscription, at its period's end or now; no money is returned by it."""
+    asked = body or CancelBody()
+    command = CancelSubscription(None, subscription_id, asked.when, asked.reason)
+    world = side_of(request).world
+    return await execute(request, asked, lambda uow: cancel_subscription(command, uow, world), show_subscription)
+
+
+@admin.post("/cases/{case_id}/resolve", responses=responses(400, 401, 403, 404, 409, 422))
+async def post_resolution(request: Request, case_id: UUID, body: ResolveCaseBody) -> Response:
+    """Close a case with what was found."""
+    command, world = ResolveCase(case_id, body.resolution), side_of(request).world
+
+    async def show(done: Resolved, documents: Documents) -> Shown:
+        return 200, {"case": await documents.case(done.case_id)}
+
+    return await execute(request, body, lambda uow: resolve_case(command, uow, world), show)
 
 
 @admin.post("/plans", status_code=201, responses=responses(401, 403, 409, 422))

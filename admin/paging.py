@@ -1,0 +1,28 @@
+"""Pages of lists that may be sixty million rows long."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.core.paginator import Paginator
+from django.utils.functional import cached_property
+
+BOUND: Final = 1000
+"""No list goes further: whoever looks for something older narrows it."""
+
+
+class BoundedPaginator(Paginator):
+    """Counts to the bound and no further; thus no page is far from the list's beginning either."""
+
+    @cached_property
+    def found(self) -> int:
+        rows = self.object_list
+        return int(rows.order_by()[: BOUND + 1].count())
+
+    @cached_property
+    def count(self) -> int:
+        return min(self.found, BOUND)
+
+    @property
+    def goes_on(self) -> bool:
+        return self.found > BOUND

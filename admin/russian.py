@@ -1,0 +1,3 @@
+"""The panel's wording in Russian, by its English."""
+
+RUSSIAN: dict[str, str] = {}
