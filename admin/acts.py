@@ -14,13 +14,13 @@ from uuid import uuid4
 
 from django import forms
 from django.db.models import Model
-from django.utils.functional import Promise
 
 from admin.commands_api import Asked, Done, Refused
 from admin.problems import in_plain_words
 from admin.wording import said
 
-Text = str | Promise
+Text = str
+"""Perhaps one that chooses its language when it is shown; see wording.say."""
 
 
 def new_key() -> str:
@@ -53,9 +53,7 @@ class ActForm(forms.Form):
         self._start_anew()
 
     def _start_anew(self) -> None:
-        data = self.data.copy()
-        data[self.add_prefix("key")] = new_key()
-        self.data = data
+        self.data = {**{name: self.data[name] for name in self.data}, self.add_prefix("key"): new_key()}
 
 
 class Act(ABC):

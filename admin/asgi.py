@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from django.core.asgi import get_asgi_application
 from starlette.applications import Starlette
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 
 async def _healthz(_: Request) -> JSONResponse:
@@ -18,5 +20,5 @@ async def _healthz(_: Request) -> JSONResponse:
 
 _static = StaticFiles(directory=Path(__file__).parent / "static", packages=[("django.contrib.admin", "static")])
 application = Starlette(
-    routes=[Route("/healthz", _healthz), Mount("/static", _static), Mount("/", get_asgi_application())]
+    routes=[Route("/healthz", _healthz), Mount("/static", _static), Mount("/", cast("ASGIApp", get_asgi_application()))]
 )

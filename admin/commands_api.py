@@ -7,10 +7,14 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
+from django.conf import settings
+
+from infrastructure.auth.service_token import token_in
 
 _DEADLINE_S: Final = 25.0
 """Longer than the API itself waits for a payment system."""
@@ -110,3 +114,10 @@ class CommandsApi:
             return response.status, response.read(_LARGEST_BYTES)
         finally:
             connection.close()
+
+
+@cache
+def commands_api() -> CommandsApi:
+    """The one that the settings name."""
+    given = settings.GIVEN
+    return CommandsApi(given.admin_api_url or given.base_url, token_in(given.admin_api_token))

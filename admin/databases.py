@@ -40,7 +40,7 @@ class ByTable:
     """Sends each model to its connection."""
 
     def db_for_read(self, model: type[models.Model], **_: Any) -> str:
-        return BILLING if model._meta.app_label == "billing" else OWN
+        return BILLING if model.__module__ == "admin.models" else OWN
 
     def db_for_write(self, model: type[models.Model], **_: Any) -> str:
         return self.db_for_read(model)

@@ -12,7 +12,6 @@ from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.functional import Promise
 
 from admin.models import PaymentSystem
 from admin.wording import say
@@ -34,13 +33,13 @@ class _Span(admin.ListFilter):
                 self.used_parameters[name] = given[-1] if isinstance(given, list) else given
         self._others = [(name, value) for name, value in request.GET.items() if name not in {*self.names, PAGE_VAR}]
 
-    def expected_parameters(self) -> list[str]:
+    def expected_parameters(self) -> list[str | None]:
         return list(self.names)
 
     def has_output(self) -> bool:
         return True
 
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
         """One form instead of links."""
         lowest, highest = (str(self.used_parameters.get(name, "")) for name in self.names)
         yield {
@@ -101,7 +100,7 @@ class AmountSpan(_Span):
 
 
 class OfPaymentSystem(admin.SimpleListFilter):
-    title: str | Promise = say("payment system")
+    title = say("payment system")
     parameter_name = "payment_system"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -114,7 +113,7 @@ class OfPaymentSystem(admin.SimpleListFilter):
 class OpenFirst(admin.SimpleListFilter):
     """The queue: without a choice it shows what is open."""
 
-    title: str | Promise = say("status")
+    title = say("status")
     parameter_name = "state"
     _WHICH: ClassVar[dict[str | None, Callable[[QuerySet[Any]], QuerySet[Any]]]] = {
         None: lambda rows: rows.filter(resolved_at=None),
@@ -125,7 +124,7 @@ class OpenFirst(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("resolved", say("resolved")), ("all", say("all"))]
 
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
         yield {
             "selected": self.value() is None,
             "query_string": changelist.get_query_string(remove=[self.parameter_name]),

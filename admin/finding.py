@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
 from admin.models import Payment, PaymentSystem, Person, Refund, Subscription
 
-Find = Callable[[QuerySet[Any], str], QuerySet[Any]]
+
+class Search(NamedTuple):
+    """How the rows of a list are found by what somebody typed."""
+
+    find: Callable[[QuerySet[Any], str], QuerySet[Any]]
+
 
 _MOST_PERSONS = 200
 
 
 def find_persons(rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-    """By id (also of a subscription, payment or refund of theirs), the beginning of an address, or a part of the name."""
+    """By id (also of what they bought or paid), the beginning of an address, or a part of the name."""
     key = _uuid(term)
     if key is not None:
         return rows.filter(pk__in={key, *_owners(key)})
@@ -34,7 +39,7 @@ def find_subscriptions(rows: QuerySet[Any], term: str) -> QuerySet[Any]:
 
 
 def find_payments(rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-    """By its id or a refund's, by those at the payment system, by a reference from outside, by person or subscription."""
+    """By its id or a refund's, here or at the payment system, by an outside reference, by person or subscription."""
     systems = list(PaymentSystem.objects.values_list("code", flat=True))
     wanted = Q(payment_system__in=systems, provider_payment_id=term)
     refunds = Refund.objects.filter(payment_system__in=systems, provider_refund_id=term)

@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
 
-from admin.wording import said
+from admin.wording import in_russian, said
 from domain.money import Money
+from infrastructure.mail.reasons import explain
 
 NOTHING: Final = "–"
 
@@ -40,7 +40,7 @@ def money(minor: int | None, currency: str | None) -> str:
     if minor is None or currency is None:
         return NOTHING
     whole, kopecks = Money(minor, currency).value.split(".")
-    thousands, point = ("\u00a0", ",") if (get_language() or "ru").startswith("ru") else (",", ".")
+    thousands, point = ("\u00a0", ",") if in_russian() else (",", ".")
     grouped = f"{int(whole):,}".replace(",", thousands)
     return format_html(
         '<span class="money">{}</span>', f"{grouped}{point}{kopecks}\u00a0{_SIGNS.get(currency, currency)}"
@@ -81,7 +81,7 @@ def link_to(model: str, key: object, text: str = "") -> str:
 
 
 def address(target: Model) -> str:
-    return reverse(f"admin:billing_{target._meta.model_name}_change", args=[target.pk])
+    return reverse(f"admin:billing_{type(target).__name__.lower()}_change", args=[target.pk])
 
 
 def code(text: str | None) -> str:
@@ -96,3 +96,13 @@ def joined(parts: Iterable[str]) -> SafeString:
 def outside(url: str) -> str:
     """A link to where others answer; only what a browser opens as a page."""
     return format_html('<a href="{}" rel="noreferrer">{}</a>', url, url) if url.startswith("http") else url
+
+
+def reason_for(refused: str) -> str:
+    """What the person is told too, in the reader's language, and the payment system's own word for it."""
+    return f"{explain(refused, 'ru' if in_russian() else 'en').what} ({refused})"
+
+
+def because(state: str, reason: str | None) -> str:
+    """A state with the reason for it beneath."""
+    return format_html('{}<span class="why">{}</span>', state, reason_for(reason)) if reason else state

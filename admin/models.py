@@ -10,11 +10,10 @@ from datetime import datetime
 from typing import ClassVar, Self
 
 from django.db import models
-from django.utils.functional import Promise
 
 from admin.wording import say
 
-Choices = Sequence[tuple[str, str | Promise]]
+Choices = Sequence[tuple[str, str]]
 
 
 def _choices(*values: str) -> Choices:
@@ -36,7 +35,7 @@ class Mirror(models.Model):
     class Meta:
         abstract = True
         managed = False
-        default_permissions = ("view",)
+        default_permissions: ClassVar[tuple[str, ...]] = ("view",)
 
 
 class Person(Mirror):
@@ -71,7 +70,7 @@ class Plan(Mirror):
 
     class Meta(Mirror.Meta):
         db_table = "plans"
-        default_permissions = ("view", "add", "change", "delete")
+        default_permissions: ClassVar[tuple[str, ...]] = ("view", "add", "change", "delete")
         verbose_name = say("plan")
         verbose_name_plural = say("plans")
 
@@ -88,7 +87,7 @@ class PlanPrice(Mirror):
 
     class Meta(Mirror.Meta):
         db_table = "plan_prices"
-        default_permissions = ()
+        default_permissions: ClassVar[tuple[str, ...]] = ()
 
 
 class PaymentSystem(Mirror):
@@ -102,7 +101,7 @@ class PaymentSystem(Mirror):
 
     class Meta(Mirror.Meta):
         db_table = "payment_systems"
-        default_permissions = ("view", "add", "change", "delete")
+        default_permissions: ClassVar[tuple[str, ...]] = ("view", "add", "change", "delete")
         verbose_name = say("payment system")
         verbose_name_plural = say("payment systems")
 
@@ -122,7 +121,7 @@ class PaymentMethod(Mirror):
 
     class Meta(Mirror.Meta):
         db_table = "payment_methods"
-        default_permissions = ()
+        default_permissions: ClassVar[tuple[str, ...]] = ()
 
     def __str__(self) -> str:
         return self.title
@@ -151,12 +150,12 @@ class Subscription(Mirror):
 
     class Meta(Mirror.Meta):
         db_table = "subscriptions"
-        permissions = [
+        permissions = (
             ("cancel_subscription", "Can cancel a subscription"),
             ("renew_subscription", "Can retry a charge"),
             ("send_payment_link", "Can make a payment link"),
             ("record_external_money", "Can record what was paid or returned outside"),
-        ]
+        )
         verbose_name = say("subscription")
         verbose_name_plural = say("subscriptions")
 
@@ -205,7 +204,7 @@ class Payment(Mirror):
 
     class Meta(Mirror.Meta):
         db_table = "payments"
-        permissions = [("refund_payment", "Can return a payment")]
+        permissions = (("refund_payment", "Can return a payment"),)
         verbose_name = say("payment")
         verbose_name_plural = say("payments")
 
@@ -286,7 +285,7 @@ class Case(Mirror):
 
     class Meta(Mirror.Meta):
         db_table = "cases"
-        permissions = [("resolve_case", "Can resolve a case")]
+        permissions = (("resolve_case", "Can resolve a case"),)
         verbose_name = say("case")
         verbose_name_plural = say("cases")
 

@@ -16,7 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from admin.acts import Act, ActForm, new_key
-from admin.commands_api import Done, Refused, Silent
+from admin.commands_api import Done, Refused, Silent, commands_api
 from admin.wording import said
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ def perform(room: Room, request: HttpRequest, target: Model | None, act: Act) ->
     if not form.is_valid():
         return _show(room, request, target, act, form)
     key = str(form.cleaned_data["key"])
-    match room.admin_site.commands.ask(act.ask(target, form.cleaned_data, key)):
+    match commands_api().ask(act.ask(target, form.cleaned_data, key)):
         case Done() as answer:
             _write_down(room, request, target, act, key)
             messages.success(request, act.told(target, answer))
-            return HttpResponseRedirect(_where_to(room, target))
+            return HttpResponseRedirect(_where_to(room, request, target))
         case Refused() as refused:
             form.tell(refused)
         case Silent():
@@ -63,15 +63,15 @@ def _show(room: Room, request: HttpRequest, target: Model | None, act: Act, form
         "facts": room.facts(target) if target is not None else (),
         "act": act,
         "form": form,
-        "back": _where_to(room, target),
+        "back": _where_to(room, request, target),
     }
     return TemplateResponse(request, "billing/act.html", context)
 
 
-def _where_to(room: Room, target: Model | None) -> str:
+def _where_to(room: Room, request: HttpRequest, target: Model | None) -> str:
     """The object's page, or the list where there is no object (any more)."""
     kind = f"admin:billing_{room.opts.model_name}"
-    if target is None or not type(target)._default_manager.filter(pk=target.pk).exists():
+    if target is None or room.get_object(request, str(target.pk)) is None:
         return reverse(f"{kind}_changelist")
     return reverse(f"{kind}_change", args=[target.pk])
 
@@ -80,7 +80,7 @@ def _write_down(room: Room, request: HttpRequest, target: Model | None, act: Act
     """Who did it: to the API every administrator is the panel. The key is the operation's request id in the events."""
     try:
         LogEntry.objects.create(
-            user_id=request.user.pk,
+            user_id=int(request.user.pk or 0),
             content_type=ContentType.objects.get_for_model(room.model),
             object_id=str(target.pk) if target is not None else None,
             object_repr=str(target or act.title)[:200],

@@ -23,7 +23,7 @@ WORDS: Final[Mapping[str, str]] = {
     "payment_system_unavailable": "The payment system is switched off, archived or unknown.",
     "reference_used": "This source and reference were recorded already, with other content.",
     "case_closed": "The case was closed before, by somebody or by itself.",
-    "idempotency_key_reused": "This form was sent before with other content, and that was done. Look before you repeat it.",
+    "idempotency_key_reused": "This form was sent before with other content, which was done. Look before you repeat.",
     "unauthorized": "The service does not know the panel: its token has expired or is wrong (BILLING_ADMIN_API_TOKEN).",
     "forbidden": "The panel's token does not permit this: it needs the scope billing:admin (BILLING_ADMIN_API_TOKEN).",
 }

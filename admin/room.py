@@ -8,19 +8,20 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from admin.acts import Act, Text
-from admin.finding import Find
+from admin.finding import Search
 from admin.paging import BoundedPaginator
 from admin.performing import perform
 from admin.present import present
+from admin.wording import said
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
@@ -54,15 +55,16 @@ class Room(_Admin):
     actions = None
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would be a count
     list_per_page = 50
-    ordering: ClassVar[Sequence[str]] = ("-id",)  # ids grow with time, so this is by age and follows the key's index
-    sortable_by: ClassVar[Sequence[str]] = ()
+    ordering: ClassVar[tuple[str, ...]] = ("-id",)  # ids grow with time, so this is by age and follows the key's index
+    sortable_by: ClassVar[tuple[str, ...]] = ()
     change_list_template = "billing/list.html"
 
     acts: ClassVar[Sequence[Act]] = ()
     creates: ClassVar[Act | None] = None
     retires: ClassVar[Act | None] = None
-    search: ClassVar[Find | None] = None
+    search: ClassVar[Search | None] = None
     hint: ClassVar[Text] = ""
     """What a list without rows says."""
 
@@ -90,7 +92,7 @@ class Room(_Admin):
         own = [path(f"<path:object_id>/{act.name}/", self._view(act), name=self._name(act)) for act in about]
         return [*own, *super().get_urls()]
 
-    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """Django looks whether there are any; what is searched says `search`."""
         return ("pk",) if self.search else ()
 
@@ -103,7 +105,7 @@ class Room(_Admin):
         term = search_term.strip().replace("\0", "")
         if not term or self.search is None:
             return queryset, False
-        return self.search(queryset, term), False
+        return self.search.find(queryset, term), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"hint": self.hint, "title": "", **(extra_context or {})})
@@ -130,7 +132,7 @@ class Room(_Admin):
             raise PermissionDenied
         target = self.get_object(request, unquote(object_id))
         if target is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return self._gone(request)
         now = present()
         context = {
             **self.admin_site.each_context(request),
@@ -161,6 +163,10 @@ class Room(_Admin):
             if request.user.has_perm(act.permission) and act.is_possible(target, now)
         ]
 
+    def _gone(self, request: HttpRequest) -> HttpResponse:
+        messages.warning(request, said("It is not there, or not any more."))
+        return HttpResponseRedirect(reverse(f"admin:billing_{self.opts.model_name}_changelist"))
+
     def _name(self, act: Act) -> str:
         return f"billing_{self.opts.model_name}_{act.name}"
 
@@ -170,5 +176,5 @@ class Room(_Admin):
     def _act(self, act: Act, request: HttpRequest, object_id: str) -> HttpResponse:
         target = self.get_object(request, unquote(object_id))
         if target is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return self._gone(request)
         return perform(self, request, target, act)

@@ -1,14 +1,17 @@
 """What the panel says, in the reader's language.
 
-English stands in the code, Russian beside it in russian.py; a plain dictionary needs no compiled catalogue. What is
-missing there is said in English; a test finds it before a reader does.
+English stands in the code, Russian beside it in russian.py; a plain dictionary needs no compiled catalogue. The
+service's codes have both in codes.py. What is missing is said as it stands; a test finds it before a reader does.
 """
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.utils.functional import lazystr
 from django.utils.translation import get_language
 
+from admin.codes import CODES
 from admin.russian import RUSSIAN
 
 
@@ -22,11 +25,18 @@ class _Said:
         return said(self._english)
 
 
+def in_russian() -> bool:
+    """Whether this reader reads Russian."""
+    return (get_language() or "ru").startswith("ru")
+
+
 def said(english: str) -> str:
-    """In the language of this request."""
-    return RUSSIAN.get(english, english) if (get_language() or "ru").startswith("ru") else english
+    """In the language of this request; also a code of the service."""
+    if english in CODES:
+        return CODES[english][in_russian()]
+    return RUSSIAN.get(english, english) if in_russian() else english
 
 
 def say(english: str) -> str:
     """For names that are given once and shown later, such as those of models and fields."""
-    return lazystr(_Said(english))
+    return cast("str", lazystr(_Said(english)))

@@ -13,7 +13,7 @@ from admin import looks
 from admin.acts import Act, ActForm, Text
 from admin.commands_api import Asked, Done
 from admin.filters import OpenFirst
-from admin.finding import find_cases
+from admin.finding import Search, find_cases
 from admin.models import Case
 from admin.room import Fact, Room
 from admin.rooms.shown import facts_of
@@ -50,7 +50,7 @@ class Resolve(Act):
 class Cases(Room):
     list_display = ("opened", "what", "about", "detail", "seen", "state")
     list_filter = (OpenFirst,)
-    search = find_cases
+    search = Search(find_cases)
     search_help_text = say("Kind, what it is about, id of a payment or refund")
     hint = say("Nothing waits for a person.")
     acts = (Resolve(),)

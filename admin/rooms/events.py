@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from django.contrib import admin
 
 from admin import looks
-from admin.finding import find_of_user
+from admin.finding import Search, find_of_user
 from admin.models import Event
 from admin.room import Fact, Room
 from admin.rooms.shown import actor, details, facts_of
@@ -19,10 +18,10 @@ from admin.wording import said, say
 class Events(Room):
     list_display = ("happened", "what", "whom", "about", "who")
     list_filter = ("actor_kind",)
-    search = find_of_user
+    search = Search(find_of_user)
     search_help_text = say("Id, e-mail or name of a user")
     hint = say("Nothing found: search by the user's id or e-mail.")
-    ordering: ClassVar[Sequence[str]] = ("-id",)
+    ordering = ("-id",)
 
     @admin.display(description=say("when"))
     def happened(self, one: Event) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.contrib import admin
 
 from admin import looks
-from admin.finding import find_of_user
+from admin.finding import Search, find_of_user
 from admin.models import Mail
 from admin.room import Fact, Room
 from admin.wording import said, say
@@ -21,7 +21,7 @@ def _told(mail: Mail) -> str:
 class Mails(Room):
     list_display = ("created", "tells", "whom", "state", "attempts", "sent")
     list_filter = ("status",)
-    search = find_of_user
+    search = Search(find_of_user)
     search_help_text = say("Id, e-mail or name of a user")
     hint = say("No mail found: search by the user's e-mail.")
 

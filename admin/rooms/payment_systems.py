@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote
 
 from django import forms
@@ -123,7 +123,7 @@ class RetireSystem(Act):
 class PaymentSystems(Room):
     list_display = ("name", "code", "adapter", "used", "state")
     list_filter = ("enabled",)
-    ordering: ClassVar[Sequence[str]] = ("code",)
+    ordering = ("code",)
     hint = say("There is no payment system yet: add one, and people can pay through it.")
     creates = RegisterSystem()
     acts = (EditSystem(),)

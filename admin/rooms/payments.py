@@ -14,7 +14,7 @@ from admin import looks
 from admin.acts import Act, ActForm, Text, rubles
 from admin.commands_api import Asked, Done
 from admin.filters import AmountSpan, DaySpan, OfPaymentSystem
-from admin.finding import find_payments
+from admin.finding import Search, find_payments
 from admin.models import Case, Event, Payment
 from admin.room import Fact, Room, Table
 from admin.rooms.shown import history_table, refunds_table
@@ -60,10 +60,10 @@ class RefundPayment(Act):
 
 @admin.register(Payment)
 class Payments(Room):
-    list_display = ("created", "person", "plan", "kind", "state", "sum", "returned", "payment_system", "why")
+    list_display = ("created", "person", "plan", "kind", "state", "sum", "returned", "payment_system")
     list_filter = ("status", "kind", OfPaymentSystem, DaySpan, AmountSpan, "plan")
     list_select_related = ("user", "plan")
-    search = find_payments
+    search = Search(find_payments)
     search_help_text = say("Id here or at the payment system, reference, e-mail, name, id of a user or subscription")
     hint = say("No payment found: take a filter away, or search by the user's e-mail.")
     acts = (RefundPayment(),)
@@ -78,7 +78,7 @@ class Payments(Room):
 
     @admin.display(description=say("status"))
     def state(self, one: Payment) -> str:
-        return looks.badge(one.status)
+        return looks.because(looks.badge(one.status), one.cancel_reason)
 
     @admin.display(description=say("amount"))
     def sum(self, one: Payment) -> str:
@@ -87,10 +87,6 @@ class Payments(Room):
     @admin.display(description=say("returned"))
     def returned(self, one: Payment) -> str:
         return looks.money(one.refunded, one.currency) if one.refunded else looks.NOTHING
-
-    @admin.display(description=say("refused because"))
-    def why(self, one: Payment) -> str:
-        return said(one.cancel_reason) if one.cancel_reason else ""
 
     def title(self, target: Payment) -> str:
         return f"{said('Payment')} – {target.user}"
@@ -113,7 +109,7 @@ class Payments(Room):
             (say("settled"), looks.when(target.settled_at)),
         ]
         if target.cancel_reason:
-            facts.append((say("refused because"), f"{said(target.cancel_reason)} ({target.cancel_party or '?'})"))
+            facts.append((say("refused because"), looks.reason_for(target.cancel_reason)))
         if target.source:
             facts.append((say("paid outside"), f"{target.source} {target.reference}"))
         if target.last_silence and target.status in {"pending", "unknown"}:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -12,7 +12,7 @@ from django.contrib import admin
 from admin import looks
 from admin.acts import Act, ActForm, Text
 from admin.commands_api import Asked, Done
-from admin.finding import find_persons
+from admin.finding import Search, find_persons
 from admin.models import Event, Person, Plan
 from admin.room import Fact, Room, Table
 from admin.rooms.links import address_field, told_link
@@ -49,7 +49,7 @@ class SendPlanLink(Act):
 @admin.register(Person)
 class People(Room):
     list_display = ("who", "email", "locale", "zone", "since")
-    search = find_persons
+    search = Search(find_persons)
     search_help_text = say("E-mail, name, or the id of a user, subscription, payment or refund")
     hint = say("Nobody found. Search by the beginning of an e-mail, a part of a name, or an id.")
     acts = (SendPlanLink(),)
@@ -95,4 +95,4 @@ class People(Room):
             history_table(Event.objects.filter(user_id=target.pk), all_of("event", user_id=target.pk)),
         )
 
-    ordering: ClassVar[Sequence[str]] = ("id",)
+    ordering = ("id",)

@@ -145,7 +145,7 @@ def _price_at(plan: Plan, now: datetime) -> PlanPrice | None:
 class Plans(Room):
     list_display = ("name", "code", "price", "period", "trial_days", "state")
     list_filter = ("available", ("archived_at", admin.EmptyFieldListFilter))
-    ordering: ClassVar[Sequence[str]] = ("code",)
+    ordering = ("code",)
     hint = say("There is no plan yet: add the first one, and people can subscribe to it.")
     creates = CreatePlan()
     acts = (EditPlan(),)
@@ -154,14 +154,9 @@ class Plans(Room):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
         """With the price that holds now, in the same query."""
         prices = PlanPrice.objects.filter(plan=OuterRef("pk"), valid_from__lte=present()).order_by("-valid_from")
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                price_amount=Subquery(prices.values("amount")[:1]),
-                price_currency=Subquery(prices.values("currency")[:1]),
-            )
-        )
+        amount, currency = (Subquery(prices.values(column)[:1]) for column in ("amount", "currency"))
+        plans: QuerySet[Plan] = super().get_queryset(request)
+        return plans.annotate(price_amount=amount, price_currency=currency)
 
     @admin.display(description=say("price"))
     def price(self, plan: Any) -> str:

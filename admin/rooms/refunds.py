@@ -9,7 +9,7 @@ from django.contrib import admin
 
 from admin import looks
 from admin.filters import AmountSpan, DaySpan
-from admin.finding import find_refunds
+from admin.finding import Search, find_refunds
 from admin.models import Event, Refund
 from admin.room import Fact, Room, Table
 from admin.rooms.shown import history_table
@@ -21,7 +21,7 @@ class Refunds(Room):
     list_display = ("created", "person", "state", "sum", "origin", "reason")
     list_filter = ("status", "origin", DaySpan, AmountSpan)
     list_select_related = ("user",)
-    search = find_refunds
+    search = Search(find_refunds)
     search_help_text = say("Id here or at the payment system, id of the payment, e-mail, name")
     hint = say("No refund found: take a filter away. A payment is returned on its own page.")
 
@@ -60,7 +60,7 @@ class Refunds(Room):
             (say("settled"), looks.when(target.settled_at)),
         ]
         if target.cancel_reason:
-            facts.append((say("refused because"), f"{said(target.cancel_reason)} ({target.cancel_party or '?'})"))
+            facts.append((say("refused because"), looks.reason_for(target.cancel_reason)))
         if target.last_silence and target.status in {"pending", "unknown"}:
             facts.append((say("last silence"), target.last_silence))
         return facts

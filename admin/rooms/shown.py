@@ -33,7 +33,7 @@ def payments_table(payments: QuerySet[Payment], more: str = "") -> Table:
             looks.money(one.refunded, one.currency) if one.refunded else looks.NOTHING,
             one.plan.name,
             looks.when(one.created_at),
-            said(one.cancel_reason) if one.cancel_reason else "",
+            looks.reason_for(one.cancel_reason) if one.cancel_reason else "",
         )
         for one in payments.select_related("plan").order_by("-created_at", "-id")[:_NEWEST]
     ]

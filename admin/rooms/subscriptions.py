@@ -13,7 +13,7 @@ from admin import looks
 from admin.acts import Act, ActForm, Text
 from admin.commands_api import Asked, Done
 from admin.filters import OfPaymentSystem
-from admin.finding import find_subscriptions
+from admin.finding import Search, find_subscriptions
 from admin.models import Event, Refund, Subscription
 from admin.room import Fact, Room, Table
 from admin.rooms.links import address_field, told_link
@@ -113,7 +113,7 @@ class Subscriptions(Room):
     list_display = ("created", "person", "plan", "state", "until", "next_charge", "payment_system")
     list_filter = ("status", "plan", OfPaymentSystem)
     list_select_related = ("user", "plan")
-    search = find_subscriptions
+    search = Search(find_subscriptions)
     search_help_text = say("Id of a subscription, payment or user; e-mail or name")
     hint = say("No subscription found: take a filter away, or search by the user's e-mail.")
     acts: ClassVar[Sequence[Act]] = (Retry(), SendLink(), RecordPayment(), RecordRefund(), Cancel())

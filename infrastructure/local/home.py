@@ -151,7 +151,7 @@ class Home:
         return made
 
     def panel_secrets(self) -> dict[str, str]:
-        """`password` of the first administrator and `secret_key` of the admin panel: made once, kept like the others."""
+        """`password` of the first administrator and `secret_key` of the admin panel: made once."""
         file = self.folder / "admin.json"
         try:
             kept = json.loads(file.read_text())
