@@ -36,7 +36,7 @@ def local_time(get_response: Page) -> Page:
         told = unquote(request.COOKIES.get(ZONE_COOKIE, ""))
         try:
             zone = zoneinfo.ZoneInfo(told) if told else None
-        except (ValueError, OSError):  # no such zone, or nothing that could be one
+        except (KeyError, ValueError, OSError):  # no such zone, or nothing that could be one
             zone = None
         with timezone.override(zone):
             return get_response(request)

@@ -166,9 +166,11 @@ class Subscription(Mirror):
     def has_ended(self) -> bool:
         return self.ended_at is not None
 
-    def is_due(self, now: datetime) -> bool:
-        """Whether a charge could be tried now; the API has the last word."""
-        return self.next_charge_at is not None and self.next_charge_at <= now and self.open_payment_id is None
+    def can_be_charged(self, now: datetime) -> bool:
+        """Whether a charge could be tried now: it is due, or waits for its next try. The API has the last word."""
+        if self.next_charge_at is None or self.open_payment_id is not None or self.refunding:
+            return False
+        return self.next_charge_at <= now or self.status == "past_due"
 
 
 class Payment(Mirror):

@@ -236,8 +236,10 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "The subscription was cancelled": "Подписка отменена",
     "The subscription will end with its period": "Подписка закончится вместе с периодом",
     "Charge now": "Списать сейчас",
-    "The saved payment method is charged for the next period, at the price that holds now.": (
-        "С сохранённого способа оплаты спишется следующий период по нынешней цене."
+    "The saved payment method is charged for the next period, at the price that holds now. "
+    "After a refusal it takes the place of the next try.": (
+        "С сохранённого способа оплаты спишется следующий период по нынешней цене. "
+        "После отказа это займёт место следующей попытки."
     ),
     "It was charged.": "Списано.",
     "The charge was refused; its payment says why.": "В списании отказано; причина – в платеже.",

@@ -62,15 +62,18 @@ class Retry(Act):
     name = "retry"
     title = say("Charge now")
     button = say("Charge now")
-    explanation = say("The saved payment method is charged for the next period, at the price that holds now.")
+    explanation = say(
+        "The saved payment method is charged for the next period, at the price that holds now. "
+        "After a refusal it takes the place of the next try."
+    )
     permission = "billing.renew_subscription"
     grave = True
 
     def is_possible(self, target: Subscription, now: datetime) -> bool:
-        return target.is_due(now) or (target.status == "past_due" and target.open_payment_id is None)
+        return target.can_be_charged(now)
 
     def ask(self, target: Subscription, given: Mapping[str, Any], key: str) -> Asked:
-        return Asked("POST", "/internal/v1/renewals", {"subscription_id": str(target.pk)}, key)
+        return Asked("POST", "/internal/v1/renewals", {"subscription_id": str(target.pk), "early": True}, key)
 
     def told(self, target: Subscription, answer: Done) -> Text:
         status = answer.body.get("payment", {}).get("status")

@@ -152,6 +152,7 @@ class NoBody(Body):
 
 class RenewalBody(Body):
     subscription_id: UUID
+    early: bool = Field(default=False, description="Make the next try of a refused charge now.")
 
 
 class PaymentLinkBody(Body):

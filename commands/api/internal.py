@@ -65,7 +65,7 @@ async def post_renewal(request: Request, body: RenewalBody) -> Response:
         payment = await documents.payment(done.payment_id)
         return (202 if payment["status"] == "unknown" else 200), {"payment": payment}
 
-    command = RenewSubscription(body.subscription_id)
+    command = RenewSubscription(body.subscription_id, body.early)
     return await execute(request, body, lambda uow: renew_subscription(command, uow, world), show)
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from infrastructure.local.postgres import EmbeddedPostgres
@@ -22,10 +24,30 @@ def database(postgres: EmbeddedPostgres, migrated: str) -> Iterator[str]:
     postgres.drop_database(name)
 
 
+class HeldHands(Hands):
+    """Hands whose time the panel reads too, where a held clock keeps it."""
+
+    def __init__(self, at: datetime, database: str) -> None:
+        super().__init__(at)
+        self._database = database
+        self._tell()
+
+    def move(self, by: timedelta) -> None:
+        super().move(by)
+        self._tell()
+
+    def _tell(self) -> None:
+        with psycopg.connect(self._database) as connection:
+            connection.execute(
+                "INSERT INTO held_clock (now) VALUES (%s) ON CONFLICT (one) DO UPDATE SET now = excluded.now",
+                [self.now()],
+            )
+
+
 @pytest.fixture(scope="session")
 async def cinema(database: str, valkey: EmbeddedValkey) -> AsyncIterator[Cinema]:
     private, public = key_pair()
-    clock = Hands(start_of_story())
+    clock = HeldHands(start_of_story(), database)
     with running(clock=clock) as yookassa:
         cinema = await open_cinema(settings_for(database, valkey.url, yookassa, public), clock, yookassa, private)
         yield cinema

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -25,7 +25,6 @@ from tests.scenarios.cinema import Cinema
 
 PASSWORD = "correct-horse-battery"
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]+>", re.DOTALL)
-_FIELD = re.compile(r"<(?:input|select|textarea)\b[^>]*>")
 
 
 class _Quiet(uvicorn.Server):
@@ -49,7 +48,7 @@ class Api:
         config = uvicorn.Config(self._app, port=self._port, log_level="warning", access_log=False, lifespan="off")
         self._server = _Quiet(config)
         self._task = asyncio.create_task(self._server.serve())
-        while not self._server.started:
+        while not self._server.started:  # noqa: ASYNC110 - a server of others, which tells it by no event
             await asyncio.sleep(0.01)
 
     async def ends(self) -> None:
@@ -82,12 +81,14 @@ class Page:
     @property
     def hidden(self) -> dict[str, str]:
         """The hidden fields of the page's main form: its key, and the token that says it is ours."""
-        form = self.source.partition('class="act-form"')[2] or self.source.rpartition("<form")[2]
-        return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+        hidden = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)"')
+        form = self.source.partition('class="act-form"')[2]
+        return dict(hidden.findall(form) or hidden.findall(self.source))
 
     def links(self, part: str) -> list[str]:
-        """Addresses on the page that have this in them."""
-        return [html.unescape(found) for found in re.findall(r'href="([^"]+)"', self.source) if part in found]
+        """Addresses on the page whose path has this in it."""
+        found = [html.unescape(one).partition("?")[0] for one in re.findall(r'href="([^"]+)"', self.source)]
+        return [one for one in found if part in one]
 
 
 class Administrator:
@@ -125,6 +126,7 @@ class Panel:
     api: Api
     url: str
     boss: Administrator
+    others: list[Administrator] = field(default_factory=list)
 
     async def somebody(self, role: str | None, language: str = "en") -> Administrator:
         """A new account in this role, logged in."""
@@ -140,6 +142,7 @@ class Panel:
                 [name, role],
             )
         administrator = Administrator(self.url, language)
+        self.others.append(administrator)
         await administrator.logs_in(name)
         return administrator
 
@@ -175,11 +178,14 @@ async def panel_of(cinema: Cinema) -> AsyncIterator[Panel]:
     try:
         await _until_ready(boss, process)
         await boss.logs_in("admin")
-        yield Panel(cinema, api, f"http://127.0.0.1:{port}", boss)
+        panel = Panel(cinema, api, f"http://127.0.0.1:{port}", boss)
+        yield panel
+        for other in panel.others:
+            await other.browser.aclose()
     finally:
+        await boss.browser.aclose()
         process.terminate()
         process.wait(20)
-        await boss.browser.aclose()
         await api.ends()
 
 
