@@ -56,18 +56,14 @@ async def test_times_are_shown_by_the_readers_clock(panel: Panel, cinema: Cinema
     path = f"/billing/payment/{sale['payment']['id']}/change/"
     at = datetime.fromisoformat(sale["payment"]["created_at"]).astimezone(UTC)
 
-    shown = {}
+    shown = set()
     for zone, away in (("Asia/Vladivostok", 10), ("UTC", 0)):
         reader.browser.cookies.set("billing_admin_zone", quote(zone, safe=""))
-        shown[zone] = re.search(
-            r"Created (\S+ \S+ [ap]\.m\.)", (await reader.opens(path)).text.replace("midnight", "12")
-        )
-        local = at + timedelta(hours=away)
-        assert local.strftime("%m/%d/%Y") in (await reader.opens(path)).text
-    assert shown["UTC"] is not None
-    assert shown["Asia/Vladivostok"] is not None
-    assert shown["UTC"][1] != shown["Asia/Vladivostok"][1]
-    for nonsense in ("../../etc/passwd", "Nowhere%2FAt_All", "%00"):
+        text = (await reader.opens(path)).text.partition("Created ")[2]
+        assert text.startswith((at + timedelta(hours=away)).strftime("%m/%d/%Y"))
+        shown.add(text[:22])
+    assert len(shown) == 2
+    for nonsense in ("..%2F..%2Fetc%2Fpasswd", "Nowhere%2FAt_All", "%00"):
         reader.browser.cookies.set("billing_admin_zone", nonsense)
         assert (await reader.opens(path)).status == 200
 

@@ -99,7 +99,7 @@ async def test_a_payment_link_for_a_user_is_shown_and_can_be_paid(cinema: Cinema
     path = f"{_LIST}{egor.id}/payment-link/"
     page = await boss.sends(path, plan_code="series", return_url="https://cinema.example/back")
 
-    [link] = {found for found in page.links("/checkout/")}
+    [link] = set(page.links("/checkout/"))
     assert link in page.text
     assert len((await egor.reads("/v1/subscriptions"))["items"]) == 2
 
