@@ -41,6 +41,12 @@ class Table:
     empty: Text
     more: str = ""
 
+    @property
+    def columns(self) -> list[tuple[Text, bool]]:
+        """Each head, and whether amounts stand below it."""
+        first = self.rows[0] if self.rows else [""] * len(self.heads)
+        return [(head, 'class="money"' in str(cell)) for head, cell in zip(self.heads, first, strict=True)]
+
 
 @dataclass(frozen=True, slots=True)
 class Button:

@@ -118,6 +118,9 @@ RUSSIAN: Final[Mapping[str, str]] = {
     # lists
     "Add": "Добавить",
     "Find": "Найти",
+    "Found": "Найдено",
+    "more than a thousand": "больше тысячи",
+    "Pages": "Страницы",
     "Find a user": "Найти пользователя",
     "Show": "Показать",
     "These are the newest thousand; narrow the list by a search or a filter to see others.": (
@@ -187,8 +190,8 @@ RUSSIAN: Final[Mapping[str, str]] = {
         "Латинские буквы, цифры, точки и дефисы. Так его называет сайт; изменить потом нельзя."
     ),
     "Name": "Название",
-    "Period": "Период",
-    "of": "чего",
+    "Length of the period": "Длина периода",
+    "Unit of the period": "Единица периода",
     "Trial days": "Пробных дней",
     "Description": "Описание",
     "For sale": "Продаётся",

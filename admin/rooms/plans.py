@@ -47,8 +47,8 @@ class NewPlanForm(ActForm):
     )
     name = forms.CharField(label=say("Name"), max_length=200)
     price = _price_field()
-    period_count = forms.IntegerField(label=say("Period"), min_value=1, max_value=366, initial=1)
-    period_unit = forms.ChoiceField(label=say("of"), choices=PERIOD_UNIT, initial="month")
+    period_count = forms.IntegerField(label=say("Length of the period"), min_value=1, max_value=366, initial=1)
+    period_unit = forms.ChoiceField(label=say("Unit of the period"), choices=PERIOD_UNIT, initial="month")
     trial_days = forms.IntegerField(label=say("Trial days"), min_value=0, max_value=366, initial=0)
     description = forms.CharField(
         label=say("Description"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 3})

@@ -183,7 +183,8 @@ def _said_in(call: ast.Call) -> list[str]:
     parts += call.args[1:] if isinstance(given, ast.Call) else []
     if isinstance(given, ast.Call):  # a table's default
         parts += given.args[1:]
-    return [one.value for one in parts if isinstance(one, ast.Constant) and str(one.value).strip()]
+    texts = [one.value for one in parts if isinstance(one, ast.Constant)]
+    return [text for text in texts if isinstance(text, str) and text.strip()]
 
 
 def _values(table: ast.Dict) -> list[str]:
