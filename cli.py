@@ -193,6 +193,27 @@ def rebuild_cache_command() -> None:
     _screen.print(f"users in the cache: {count}")
 
 
+@app.command("rotate-card-keys")
+def rotate_card_keys_command() -> None:
+    """Bring stored cards and payment systems' settings under the first of CARD_KEYS; may be stopped and run again."""
+    from jobs.rebuild import bar  # noqa: PLC0415 - only this command needs what follows
+    from jobs.rotate_card_keys import Rotated, rotate_card_keys  # noqa: PLC0415
+
+    async def rotate(service: Service) -> Rotated:
+        with bar("cards") as progress:
+            return await rotate_card_keys(service.engine, service.world.vault, progress)
+
+    done = _on_the_stack(rotate)
+    _screen.print(f"re-wrapped under {done.key_id}: {done.cards} cards, settings of {done.systems} payment systems")
+    if done.fingerprints:
+        _screen.print(f"cards known again only while the key they were first stored under stays: {done.fingerprints}")
+    if done.tokens:
+        _say(f"payments under way with a token under another key: {done.tokens}; run this again when they have ended")
+    for failed in done.unopened:
+        _say(failed)
+    raise typer.Exit(0 if done.is_complete else 1)
+
+
 @app.command()
 def reconcile(
     day: Annotated[str, typer.Option(help="One calendar day in Moscow, e.g. 2026-11-20, finished or not.")] = "",

@@ -245,6 +245,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
         "После отказа это займёт место следующей попытки."
     ),
     "It was charged.": "Списано.",
+    "It was renewed from credit; nothing was charged.": "Продлено за счёт зачтённого; ничего не списано.",
     "The charge was refused; its payment says why.": "В списании отказано; причина – в платеже.",
     "The charge is under way.": "Списание идёт.",
     "The payment system has not answered yet; it is asked until it does.": (

@@ -22,11 +22,11 @@ def run() -> None:
     engine = create_engine(_url(), poolclass=pool.NullPool)
     with engine.connect() as connection:
         # Two deployments at once migrate one after the other. The second waits as long as the first takes: this lock is
-        # the deployments' own, and nobody else queues up behind it. It asks again and again, for whoever waits inside
-        # a statement is waited for in turn by an index that is made CONCURRENTLY.
+        # the deployments' own, and nobody else queues up behind it. It asks again and again, for an index that is built
+        # concurrently waits for every statement that runs, one that waits for this lock included.
         while not connection.execute(text("SELECT pg_try_advisory_lock(7233010)")).scalar_one():
-            connection.commit()
-            time.sleep(0.1)
+            connection.rollback()
+            time.sleep(0.2)
         # A migration that waits for a lock makes everybody behind it wait too: it gives up soon and is run again.
         connection.execute(text("SET lock_timeout = '3s'"))
         connection.commit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from commands.api import internal, user, webhooks
+from commands.api import cards, internal, user, webhooks
 from commands.api.side import CommandSide
 
 
@@ -12,5 +12,5 @@ def add_commands(app: FastAPI, side: CommandSide) -> None:
     """Add the write side to an application."""
     app.state.commands = side
     # Webhooks first: a storm of them is then matched at once and not held against every other route.
-    for router in (webhooks.router, user.router, internal.router, internal.admin):
+    for router in (webhooks.router, user.router, cards.router, internal.router, internal.admin):
         app.include_router(router)

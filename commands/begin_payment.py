@@ -10,6 +10,7 @@ from domain.errors import PaymentInProgress
 from domain.events import Event, EventType
 from domain.payment import Payment, PaymentKind, PaymentStatus, PaysWith
 from domain.plan import Plan
+from domain.plan_change import Bill
 from domain.ports import PaymentSystem, UnitOfWork
 from domain.subscription import Subscription
 
@@ -25,10 +26,12 @@ async def begin_payment(
     *,
     by_person: bool = True,
     payment_system: str | None = None,
+    owed: Bill | None = None,
 ) -> Payment:
     """Reserve the next period of a subscription for one payment; the caller holds the person's lock.
 
-    `payment_system`: another than the subscription's, which follows only once it was paid there.
+    `payment_system`: another than the subscription's, which follows only once it was paid there. `owed`: what is left
+    of the plan's price to be paid, where credit pays a part of it.
 
     The janitor owns it from the instant when a call made right now must have ended.
     """
@@ -43,7 +46,8 @@ async def begin_payment(
         kind=kind,
         attempt=await uow.payments.attempts(subscription.id, number) + 1,
         status=PaymentStatus.PENDING,
-        amount=plan.price,
+        amount=owed.charge if owed is not None else plan.price,
+        credit=owed.credit if owed is not None else plan.price.zero(),
         period_number=number,
         description=f"{plan.name} — {plan.code}"[:128],
         pays_with=PaysWith.REDIRECT,

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from commands.instruments import charge_request
+from commands.card_payment import BringItAgain, can_be_sent, card_data, what_it_means
+from commands.instruments import binding_request, charge_request
 from commands.patience import IN_FLIGHT, TO_SPARE, is_from_the_future, searched
 from commands.settle_payment import Collected, News, SettlePayment, settle_payment
 from commands.world import World
+from domain.cards import Cvc
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
-from domain.payment import Payment, PaysWith
-from domain.payment_system import ChargeRequest, NotFound, PaymentSnapshot, Refused, Silence
+from domain.payment import Payment, PaymentKind, PaysWith
+from domain.payment_system import BindingRequest, ChargeRequest, NotFound, PaymentSnapshot, Refused, Silence
 from domain.ports import CLAIM, OpenUnitOfWork, PaymentSystem, UnitOfWork
 
 _KEY_MARGIN = timedelta(hours=1)
@@ -27,21 +29,30 @@ class CollectPayment:
     claim: datetime | None = None
 
 
-async def collect_payment(command: CollectPayment, open_uow: OpenUnitOfWork, world: World) -> Payment:
-    """Make the charge, or learn what became of it: for the first call, its repetition and the janitor alike."""
+async def collect_payment(
+    command: CollectPayment, open_uow: OpenUnitOfWork, world: World, cvc: Cvc | None = None
+) -> Payment:
+    """Make the charge, or learn what became of it: for the first call, its repetition and the janitor alike.
+
+    `cvc`: brought again by the caller's next try; without it a card's payment is only looked for. Raises BringItAgain
+    where it cannot be sent this moment, rather than to answer one who has brought it.
+    """
     async with open_uow() as uow:
         held, (payment, written_ago) = None, await _as_it_stands(command.payment_id, uow)
-        may_charge = payment.provider_payment_id is None and await _may_charge(payment, uow)
+        may_charge = payment.provider_payment_id is None and can_be_sent(payment, cvc)
+        may_charge = may_charge and await _may_charge(payment, uow)
         if may_charge and payment.is_open:
             # Of two who send the same at a time, one might be refused and give up what the other one gets through.
             held = await uow.payments.claim(payment.id, command.claim)
             payment, written_ago = await _as_it_stands(command.payment_id, uow)  # now that nobody else is at it
+            if held is None and payment.is_open and cvc is not None:
+                raise BringItAgain
             if held is None:
                 await uow.lock_person(payment.user_id)
                 uow.conclude(Collected(payment.subscription_id, payment.id))
                 return payment
     collected = await collect(
-        payment, open_uow, world, may_charge=may_charge, first_call=False, written_ago=written_ago
+        payment, open_uow, world, may_charge=may_charge, first_call=False, written_ago=written_ago, cvc=cvc
     )
     if held is not None:
         async with open_uow() as uow:
@@ -74,6 +85,10 @@ async def _may_charge(payment: Payment, uow: UnitOfWork) -> bool:
         return False
     if not subscription.waits_for(payment.period_number):
         return False
+    if payment.card_id is not None:
+        card = await uow.cards.find(payment.card_id)
+        if card is None or card.removed_at is not None:
+            return False
     return not subscription.cancel_at_period_end
 
 
@@ -85,6 +100,7 @@ async def collect(
     may_charge: bool = True,
     first_call: bool = True,
     written_ago: timedelta = timedelta(0),
+    cvc: Cvc | None = None,
 ) -> Payment:
     """As `collect_payment`, for a payment just committed; without `may_charge` it is only looked for.
 
@@ -93,7 +109,7 @@ async def collect(
     if not payment.is_open or payment.payment_system is None:
         return await settle_payment(SettlePayment(payment.id, Silence("nothing to ask")), open_uow, world)
     if first_call and not _is_alone(payment, world):
-        return await collect_payment(CollectPayment(payment.id), open_uow, world)
+        return await collect_payment(CollectPayment(payment.id), open_uow, world, cvc)
     news: News
     began = world.wall.now()
     try:
@@ -101,7 +117,10 @@ async def collect(
         had_lapsed = payment.key_lapsed
         age = max(world.clock.now() - payment.created_at, written_ago)
         payment = await _noting_a_lapse(payment, age, system, open_uow, world)
-        news = await _news_of(payment, age, system, world, may_charge=may_charge)
+        request = await _request(payment, cvc, open_uow, world) if may_charge else "it may not be sent again"
+        news = await _news_of(payment, age, system, request, world)
+        if payment.pays_with is PaysWith.CARD:
+            news = what_it_means(news, request, first_call=first_call)
         if isinstance(news, NotFound) and not had_lapsed:
             # Its key has lapsed all at once, as where a clock was put right: it may have been sent a moment ago.
             news = Silence("it is not listed; asked once more", retry_after_s=2 * IN_FLIGHT.total_seconds())
@@ -123,13 +142,18 @@ def _is_alone(payment: Payment, world: World) -> bool:
     return world.clock.now() < payment.ask_again_at - TO_SPARE and world.wall.now() < payment.ask_again_by - TO_SPARE
 
 
-async def _news_of(payment: Payment, age: timedelta, system: PaymentSystem, world: World, *, may_charge: bool) -> News:
+async def _news_of(
+    payment: Payment, age: timedelta, system: PaymentSystem, request: ChargeRequest | BindingRequest | str, world: World
+) -> News:
     """The object where its id is known; the same key again while it is remembered; then the list (invariant 4)."""
+    binds = payment.kind is PaymentKind.BINDING
     if payment.provider_payment_id is not None:
-        found = await system.get_payment(payment.provider_payment_id)
+        look = system.get_binding if binds else system.get_payment
+        found = await look(payment.provider_payment_id)
         # An object that was there does not vanish: not finding it is no news of how it ended.
         return Silence("the payment system does not find its own payment") if isinstance(found, NotFound) else found
-    request = _request(payment, world) if may_charge else "it may not be sent again"
+    if isinstance(request, BindingRequest):
+        return await system.create_binding(request)
     if isinstance(request, ChargeRequest):
         return await system.create_payment(request)
     found = await _find(payment, system, world)
@@ -155,6 +179,8 @@ async def _believed(
 
 
 async def _find(payment: Payment, system: PaymentSystem, world: World) -> PaymentSnapshot | NotFound | Silence:
+    if payment.kind is PaymentKind.BINDING:
+        return NotFound()  # there is no list of them, and no money in them
     lifetime = timedelta(seconds=system.capabilities.key_lifetime_s)
     made_at = payment.created_at
     return await system.find_payment(payment.id, *searched(made_at, made_at, payment.sent_by, lifetime, world))
@@ -180,14 +206,18 @@ async def _noting_a_lapse(
         return locked
 
 
-def _request(payment: Payment, world: World) -> ChargeRequest | str:
+async def _request(
+    payment: Payment, cvc: Cvc | None, open_uow: OpenUnitOfWork, world: World
+) -> ChargeRequest | BindingRequest | str:
     """The request to be sent, or sent again; or why that cannot be, and it can only be looked for."""
-    if payment.pays_with is PaysWith.CARD:
-        return "the CVC was never kept"  # (PAY-13)
     if payment.key_lapsed:
         return "its key has lapsed"
     try:
-        return charge_request(payment, world)
+        if payment.kind is PaymentKind.BINDING:
+            return binding_request(payment)
+        if payment.pays_with is not PaysWith.CARD:
+            return charge_request(payment, world)
+        return charge_request(payment, world, await card_data(payment, cvc, open_uow, world.vault))
     except ValueError as cannot:  # as where its token was sealed under a key that is gone; it may have been sent before
         return f"it cannot be sent again ({cannot})"
 

@@ -12,6 +12,7 @@ from commands.world import World
 from domain.errors import NotDue
 from domain.events import Event, EventType
 from domain.plan import Plan
+from domain.plan_change import bill
 from domain.ports import UnitOfWork
 from domain.subscription import Subscription, SubscriptionStatus
 
@@ -74,8 +75,11 @@ async def remind_of_charge(command: RemindOfCharge, uow: UnitOfWork, world: Worl
     subscription.remind_at = None
     # After a long downtime the charge itself has come: a reminder would be a lie.
     if charge_at is not None and charge_at > now:
-        plan = await uow.plans.by_id(subscription.plan_id)
-        price: dict[str, object] = {"amount": plan.price.value, "currency": plan.price.currency}
+        plan = await uow.plans.by_id(subscription.renews_to)
+        owed = bill(plan.price, subscription.balance)
+        if owed.is_waived:  # nothing will be charged
+            return subscription
+        price: dict[str, object] = {"amount": owed.charge.value, "currency": owed.charge.currency}
         _record(EventType.SUBSCRIPTION_CHARGE_PLANNED, subscription, plan, uow, world, price)
     return subscription
 

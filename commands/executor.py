@@ -8,6 +8,7 @@ from uuid import UUID
 
 from commands.collect_payment import CollectPayment, collect, collect_payment
 from commands.world import World
+from domain.cards import Cvc
 from domain.errors import RuleBroken
 from domain.payment import Payment
 from domain.ports import Call, IdempotencyKeys, KeyedTransactions, KeyTaken, LostRace, Present, Reply, UnitOfWork
@@ -37,34 +38,46 @@ class Executor:
         self._keys = keys
         self._world = world
 
-    async def run(self, call: Call, handle: Callable[[UnitOfWork], Awaitable[object]], present: Present) -> Reply:
-        """The command's reply, new or as it was kept; raises RuleBroken, after which nothing has changed."""
+    async def run(
+        self,
+        call: Call,
+        handle: Callable[[UnitOfWork], Awaitable[object]],
+        present: Present,
+        cvc: Cvc | None = None,
+    ) -> Reply:
+        """The command's reply, new or as it was kept; raises RuleBroken, after which nothing has changed.
+
+        `cvc`: goes past the handler, which writes things down, straight to the call that the payment is made by.
+        """
         now = asyncio.get_running_loop().time
         give_up_at, pause_s = now() + _WAIT_S, 0.02
         while True:
             transactions = self._keys.transactions(call, present)
             try:
-                return await self._for_the_first_time(transactions, handle)
+                return await self._for_the_first_time(transactions, handle, cvc)
             except KeyTaken:
                 kept = await self._keys.find(call)
             if kept is not None:
-                if kept.fingerprint != call.fingerprint:
+                if kept.fingerprint not in (call.fingerprint, *call.earlier):
                     raise KeyReused("This key was used with another body.")
                 if kept.reply is not None:
                     return kept.reply
                 if not kept.running and kept.operation_id is not None and await self._keys.take_over(call):
-                    return await self._go_on(transactions, kept.operation_id)
+                    return await self._go_on(transactions, kept.operation_id, cvc)
             if now() > give_up_at:
                 raise KeyInUse("The first request with this key has not ended yet.")
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 0.2)
 
     async def _for_the_first_time(
-        self, transactions: KeyedTransactions, handle: Callable[[UnitOfWork], Awaitable[object]]
+        self,
+        transactions: KeyedTransactions,
+        handle: Callable[[UnitOfWork], Awaitable[object]],
+        cvc: Cvc | None,
     ) -> Reply:
         intent = await self._handled(transactions, handle)
         if intent is not None:
-            await collect(intent, transactions, self._world)
+            await collect(intent, transactions, self._world, cvc=cvc)
         return _reply(transactions)
 
     async def _handled(
@@ -85,9 +98,9 @@ class Executor:
                     raise
         raise AssertionError("a command ends by its outcome or by an error")
 
-    async def _go_on(self, transactions: KeyedTransactions, payment_id: UUID) -> Reply:
+    async def _go_on(self, transactions: KeyedTransactions, payment_id: UUID, cvc: Cvc | None) -> Reply:
         """The request that began it died half-way: go on with its payment, do not start another."""
-        await collect_payment(CollectPayment(payment_id), transactions, self._world)
+        await collect_payment(CollectPayment(payment_id), transactions, self._world, cvc)
         return _reply(transactions)
 
 

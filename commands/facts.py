@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from domain.payment import PAID_OTHERWISE, Payment
 from domain.plan import Plan
+from domain.plan_change import Bill
 from domain.refund import Refund, RefundOrigin
 from domain.subscription import Subscription
 
@@ -26,6 +27,7 @@ def of_payment(payment: Payment, plan: Plan) -> Facts:
         **of_plan(plan),
         "amount": payment.amount.value,
         "currency": payment.amount.currency,
+        **({"credit": payment.credit.value} if payment.credit.minor else {}),
         "kind": payment.kind.value,
         "attempt": payment.attempt,
         "payment_id": str(payment.id),
@@ -40,6 +42,14 @@ def of_payment(payment: Payment, plan: Plan) -> Facts:
     return facts
 
 
+def of_bill(bill: Bill) -> Facts:
+    """How the price of a period is met where credit takes part."""
+    facts: Facts = {"plan_price": bill.price.value, "credit": bill.credit.value, "currency": bill.price.currency}
+    if bill.balance.minor:
+        facts["balance"] = bill.balance.value
+    return facts
+
+
 def of_subscription(subscription: Subscription, plan: Plan) -> Facts:
     facts: Facts = {**of_plan(plan), "subscription_id": str(subscription.id), "status": subscription.status.value}
     if subscription.period:
@@ -47,6 +57,11 @@ def of_subscription(subscription: Subscription, plan: Plan) -> Facts:
     if subscription.next_charge_at:
         facts["next_charge_at"] = moment(subscription.next_charge_at)
     return facts
+
+
+def of_trial(subscription: Subscription, plan: Plan) -> Facts:
+    """And what will be charged when it is over."""
+    return {**of_subscription(subscription, plan), "price": plan.price.value, "currency": plan.price.currency}
 
 
 def of_refund(refund: Refund, payment: Payment, plan: Plan) -> Facts:

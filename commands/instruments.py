@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from commands.world import World
+from domain.cards import check_expiry
 from domain.errors import CardNotSupported, NotFoundHere, PaymentSystemUnavailable
 from domain.payment import Payment, PaysWith
 from domain.payment_method import PaymentMethod
-from domain.payment_system import ChargeRequest, Instrument, Redirect, Saved, Token
+from domain.payment_system import BindingRequest, CardData, ChargeRequest, Instrument, Redirect, Saved, Token
 from domain.ports import PaymentSystem, UnitOfWork
 from domain.subscription import Subscription
 
@@ -21,7 +22,15 @@ class SavedMethod:
     payment_method_id: UUID
 
 
-PaymentChoice = Redirect | Token | SavedMethod
+@dataclass(frozen=True, slots=True)
+class ChosenCard:
+    """One of the person's stored cards, by our id. Its CVC comes beside it and is no part of what is written down."""
+
+    card_id: UUID
+    return_url: str | None = None
+
+
+PaymentChoice = Redirect | Token | SavedMethod | ChosenCard
 
 
 async def usable_system(code: str, uow: UnitOfWork, world: World) -> PaymentSystem:
@@ -66,21 +75,43 @@ async def put_instrument(
                 raise NotFoundHere("payment method")
             payment.pays_with = PaysWith.SAVED
             payment.payment_method_id, payment.provider_method_id = method.id, method.provider_method_id
+        case ChosenCard(card_id=card_id, return_url=return_url) if can.card:
+            card = await uow.cards.find(card_id)
+            if card is None or card.user_id != payment.user_id or card.removed_at is not None:
+                raise NotFoundHere("card")
+            check_expiry(card.exp_month, card.exp_year, world.clock.now())
+            payment.pays_with, payment.card_id, payment.return_url = PaysWith.CARD, card.id, return_url
         case _:
             raise CardNotSupported("This payment system cannot be paid in that way.")
 
 
-def charge_request(payment: Payment, world: World) -> ChargeRequest:
-    """The same request each time it is asked for: same key, same data (invariants 1 and 4)."""
+def charge_request(payment: Payment, world: World, card: CardData | None = None) -> ChargeRequest:
+    """The same request each time it is asked for: same key, same data (invariants 1 and 4).
+
+    `card`: what a payment with a stored card takes, which is not kept.
+    """
     return ChargeRequest(
         payment_id=payment.id,
         idempotency_key=str(payment.id),
         amount=payment.amount,
         description=payment.description,
-        instrument=_instrument(payment, world),
+        instrument=card or _instrument(payment, world),
         save_method=payment.pays_with is not PaysWith.SAVED,
         user_id=payment.user_id,
         subscription_id=payment.subscription_id,
+    )
+
+
+def binding_request(payment: Payment) -> BindingRequest:
+    """As `charge_request`, for a method that is bound without a charge."""
+    if payment.return_url is None:
+        raise ValueError(f"payment {payment.id} cannot be asked for again")
+    return BindingRequest(
+        payment_id=payment.id,
+        idempotency_key=str(payment.id),
+        user_id=payment.user_id,
+        subscription_id=payment.subscription_id,
+        return_url=payment.return_url,
     )
 
 

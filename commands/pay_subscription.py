@@ -8,10 +8,12 @@ from uuid import UUID
 from commands.begin_payment import begin_payment
 from commands.instruments import PaymentChoice, usable_system
 from commands.own_subscription import own_subscription
+from commands.renew_from_credit import RenewedFromCredit, renew_from_credit
 from commands.world import World
 from domain.errors import NothingToPay, PaymentInProgress
 from domain.payment import Payment, PaymentKind
 from domain.payment_system import Redirect
+from domain.plan_change import bill
 from domain.ports import UnitOfWork
 from domain.subscription import SubscriptionStatus
 
@@ -31,7 +33,9 @@ class StillWaits:
     payment_id: UUID
 
 
-async def pay_subscription(command: PaySubscription, uow: UnitOfWork, world: World) -> Payment | StillWaits:
+async def pay_subscription(
+    command: PaySubscription, uow: UnitOfWork, world: World
+) -> Payment | StillWaits | RenewedFromCredit:
     """Write the intent to collect for the period that is owed; `collect_payment` goes on from there."""
     subscription = await own_subscription(command.subscription_id, command.user_id, uow)
     if subscription.open_payment_id is not None:
@@ -43,9 +47,12 @@ async def pay_subscription(command: PaySubscription, uow: UnitOfWork, world: Wor
         raise PaymentInProgress(subscription.open_payment_id)
     if subscription.status is not SubscriptionStatus.PAST_DUE or subscription.refunding:
         raise NothingToPay("Nothing is owed for this subscription now.")
+    plan = await uow.plans.by_id(subscription.renews_to)
+    owed = bill(plan.price, subscription.balance)
+    if owed.is_waived:  # the price has fallen since
+        return renew_from_credit(subscription, plan, owed, uow, world)
     code = command.payment_system or subscription.payment_system
     system = await usable_system(code, uow, world)
-    plan = await uow.plans.by_id(subscription.plan_id)
     return await begin_payment(
-        subscription, plan, PaymentKind.RENEWAL, command.payment, system, uow, world, payment_system=code
+        subscription, plan, PaymentKind.RENEWAL, command.payment, system, uow, world, payment_system=code, owed=owed
     )

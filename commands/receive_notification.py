@@ -84,7 +84,7 @@ async def follow_notification(command: FollowNotification, open_uow: OpenUnitOfW
 
 async def _what_it_is_about(entry: InboxEntry, uow: UnitOfWork) -> Payment | Refund | None:
     """Ours, where its id there is known here already."""
-    if entry.kind == NotificationKind.PAYMENT:
+    if entry.kind in (NotificationKind.PAYMENT, NotificationKind.METHOD):  # a method that is bound is a payment of 0.00
         return await uow.payments.find_by_provider_id(entry.payment_system, entry.provider_object_id)
     if entry.kind == NotificationKind.REFUND:
         return await uow.refunds.find_by_provider_id(entry.payment_system, entry.provider_object_id)

@@ -8,9 +8,11 @@ from uuid import UUID
 from commands.begin_payment import begin_payment
 from commands.instruments import SavedMethod, method_to_charge
 from commands.own_subscription import own_subscription
+from commands.renew_from_credit import RenewedFromCredit, renew_from_credit
 from commands.world import World
 from domain.errors import NotDue, PaymentInProgress
 from domain.payment import Payment, PaymentKind
+from domain.plan_change import bill
 from domain.ports import UnitOfWork
 from domain.subscription import SubscriptionStatus
 
@@ -27,7 +29,7 @@ class NothingToCharge(NotDue):
     """It is due, and its payment method is gone or cannot be charged: the person has to be asked for another."""
 
 
-async def renew_subscription(command: RenewSubscription, uow: UnitOfWork, world: World) -> Payment:
+async def renew_subscription(command: RenewSubscription, uow: UnitOfWork, world: World) -> Payment | RenewedFromCredit:
     """Write the intent to charge the saved method, at the price that holds now; `collect_payment` goes on.
 
     Each period exactly once, by whomever and however often this is called: the second finds a payment
@@ -41,10 +43,15 @@ async def renew_subscription(command: RenewSubscription, uow: UnitOfWork, world:
     is_due = due_at is not None and (due_at <= world.clock.now() or takes_the_next_try)
     if not is_due or subscription.refunding:
         raise NotDue("Nothing of this subscription is due.")
-    plan = await uow.plans.by_id(subscription.plan_id)
+    plan = await uow.plans.by_id(subscription.renews_to)
+    owed = bill(plan.price, subscription.balance)
+    if owed.is_waived:
+        return renew_from_credit(subscription, plan, owed, uow, world)
     system = await world.payment_systems.by_code(subscription.payment_system)
     method = await method_to_charge(subscription, system, uow)
     if method is None:
         raise NothingToCharge("There is no payment method that this subscription could be charged to.")
     choice = SavedMethod(method.id)
-    return await begin_payment(subscription, plan, PaymentKind.RENEWAL, choice, system, uow, world, by_person=False)
+    return await begin_payment(
+        subscription, plan, PaymentKind.RENEWAL, choice, system, uow, world, by_person=False, owed=owed
+    )

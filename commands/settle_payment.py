@@ -11,11 +11,11 @@ from commands.patience import UNRESOLVED_CASE_AFTER, after_silence, age_of, whil
 from commands.return_late_money import return_late_money
 from commands.save_payment_method import save_payment_method
 from commands.world import World
-from domain.cancellation_reasons import RetryAdvice, advice_for
+from domain.cancellation_reasons import NEVER_ARRIVED, RetryAdvice, advice_for
 from domain.dunning import AskThePerson, GiveUp, TryAgain
 from domain.errors import NotFoundHere
 from domain.events import Event, EventType
-from domain.payment import Payment, PaymentKind, PaymentStatus
+from domain.payment import Payment, PaymentKind, PaymentStatus, PaysWith
 from domain.payment_system import (
     Cancellation,
     NotFound,
@@ -24,6 +24,7 @@ from domain.payment_system import (
     Refused,
     Silence,
 )
+from domain.periods import Period
 from domain.plan import Plan
 from domain.ports import LostRace, OpenUnitOfWork, UnitOfWork
 from domain.subscription import Subscription, SubscriptionStatus
@@ -130,9 +131,15 @@ class _Settlement:
                 self._ask_again(while_waiting(payment.id, payment.asks))
                 await self._case_in_time("The payment system says that it is still at work on this payment.")
             case ProviderStatus.CANCELED:
-                await self._canceled(snapshot.cancellation or Cancellation("unknown", "unknown"))
+                await self._canceled(snapshot.cancellation or self._unsaid())
             case ProviderStatus.SUCCEEDED:
                 await self._succeeded(snapshot)
+
+    def _unsaid(self) -> Cancellation:
+        """Of a binding that comes to nothing YooKassa tells no reason (SavePaymentMethod): nobody has confirmed it."""
+        if self.payment.kind is PaymentKind.BINDING:
+            return Cancellation("expired_on_confirmation", "yoo_money")
+        return Cancellation("unknown", "unknown")
 
     async def _contradicts(self, snapshot: PaymentSnapshot) -> bool:
         """News that cannot be about this payment is shown to a person and changes nothing (invariants 5 and 6)."""
@@ -161,27 +168,49 @@ class _Settlement:
         subscription, plan = await self._subscription()
         payment.succeed(self.now)
         method = await save_payment_method(payment, snapshot.method, uow, self.world)
-        if self._comes_too_late(subscription):
+        if await self._comes_too_late(subscription, plan):
             told = {**facts.of_payment(payment, plan), "quiet": True}  # the refund's own mail tells of both
             self._record(EventType.PAYMENT_SUCCEEDED, told)
-            await return_late_money(payment, plan, uow, self.world)
+            if payment.amount.minor:
+                await return_late_money(payment, plan, uow, self.world)
             return
         if method is not None:
             subscription.payment_method_id = method
             subscription.payment_system = payment.payment_system or subscription.payment_system
-        first = subscription.status is SubscriptionStatus.PENDING
-        begin = subscription.activate if first else subscription.renew
-        payment.period = begin(self.now, self.world.rules)
-        happened = EventType.SUBSCRIPTION_ACTIVATED if first else EventType.SUBSCRIPTION_RENEWED
+        had_another_plan = subscription.plan_id != plan.id
+        happened, payment.period = self._begin_period(subscription, plan)
         self._record(EventType.PAYMENT_SUCCEEDED, facts.of_payment(payment, plan))
-        self._record(happened, facts.of_subscription(subscription, plan))
+        trial = happened is EventType.SUBSCRIPTION_TRIAL_STARTED
+        told = facts.of_trial(subscription, plan) if trial else facts.of_subscription(subscription, plan)
+        if had_another_plan and happened is EventType.SUBSCRIPTION_RENEWED:  # as the person had planned
+            self._record(EventType.SUBSCRIPTION_PLAN_CHANGED, {**told, "quiet": True})
+        self._record(happened, told)
 
-    def _comes_too_late(self, subscription: Subscription) -> bool:
-        """Its subscription has ended, is ending, or is being refunded, or was paid otherwise: it goes back in full."""
+    def _begin_period(self, subscription: Subscription, plan: Plan) -> tuple[EventType, Period]:
+        rules, credit = self.world.rules, self.payment.credit
+        if self.payment.kind is PaymentKind.BINDING:
+            period = subscription.begin_trial(self.now, plan.trial_days, rules)
+            return EventType.SUBSCRIPTION_TRIAL_STARTED, period
+        if subscription.status is SubscriptionStatus.PENDING:
+            return EventType.SUBSCRIPTION_ACTIVATED, subscription.activate(self.now, rules)
+        if self.payment.kind is PaymentKind.PLAN_CHANGE:  # all credit was used before any money was asked for
+            period = subscription.change_plan(plan, self.now, credit, credit.zero(), rules)
+            return EventType.SUBSCRIPTION_PLAN_CHANGED, period
+        return EventType.SUBSCRIPTION_RENEWED, subscription.renew(self.now, rules, plan, credit)
+
+    async def _comes_too_late(self, subscription: Subscription, plan: Plan) -> bool:
+        """Its subscription has ended, is ending, or is being refunded, or was paid otherwise: it goes back in full.
+
+        So does money for a change to a plan that the person has meanwhile subscribed to.
+        """
         if not subscription.waits_for(self.payment.period_number):
             return True
-        if self.payment.kind is PaymentKind.FIRST:
+        if self.payment.begins_subscription:
             return subscription.status is not SubscriptionStatus.PENDING
+        if self.payment.kind is PaymentKind.PLAN_CHANGE:
+            theirs = await self.uow.subscriptions.running_of(subscription.user_id, plan.id)
+            if any(one.id != subscription.id for one in theirs):
+                return True
         return not subscription.is_running or subscription.cancel_at_period_end or subscription.refunding
 
     async def _canceled(self, why: Cancellation) -> None:
@@ -192,7 +221,7 @@ class _Settlement:
             await self._case("payment_reason_unknown", f"It was canceled for {why.reason!r}, which nobody here knows.")
         if not subscription.waits_for(self.payment.period_number):  # paid otherwise: nobody misses this one
             self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})
-        elif self.payment.kind is PaymentKind.FIRST:
+        elif self.payment.begins_subscription:
             if subscription.status is SubscriptionStatus.PENDING:
                 subscription.expire(self.now)
                 self._record(EventType.PAYMENT_FAILED, told)
@@ -202,12 +231,14 @@ class _Settlement:
         elif self.payment.by_person:
             self._record(EventType.PAYMENT_FAILED, told)
         else:
-            self._renewal_refused(subscription, plan, why, told)
+            own_plan = plan if subscription.plan_id == plan.id else await self.uow.plans.by_id(subscription.plan_id)
+            self._renewal_refused(subscription, own_plan, why, told)
 
     async def _never_received(self) -> None:
         """No bank has refused anything: a renewal stays due and is made anew, under a new key, without dunning."""
-        why = Cancellation("internal_timeout", "merchant")
-        if self.payment.kind is PaymentKind.FIRST or self.payment.by_person:
+        by_card = self.payment.pays_with is PaysWith.CARD  # by then nobody has its CVC
+        why = Cancellation(NEVER_ARRIVED if by_card else "internal_timeout", "merchant")
+        if self.payment.begins_subscription or self.payment.by_person:
             await self._canceled(why)
             return
         _, plan = await self._subscription()
@@ -239,13 +270,13 @@ class _Settlement:
             self._record(EventType.SUBSCRIPTION_PAST_DUE, facts.of_subscription(subscription, plan))
 
     async def _subscription(self) -> tuple[Subscription, Plan]:
-        """Lock it and free it for the next payment: this one ends now."""
+        """Lock it and free it for the next payment, as this one ends now; and the plan that this one is for."""
         subscription = await self.uow.subscriptions.lock(self.payment.subscription_id)
         if subscription is None:
             raise NotFoundHere("subscription")
         if subscription.open_payment_id == self.payment.id:
             subscription.open_payment_id = None
-        return subscription, await self.uow.plans.by_id(subscription.plan_id)
+        return subscription, await self.uow.plans.by_id(self.payment.plan_id)
 
     def _ask_again(self, after: timedelta) -> None:
         self.payment.ask_again(self.now, self.world.wall.now(), after)

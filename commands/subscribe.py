@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from commands import facts
 from commands.begin_payment import begin_payment
+from commands.begin_trial import begin_trial
 from commands.instruments import PaymentChoice, usable_system
+from commands.settle_payment import Collected
 from commands.world import World
-from domain.errors import AlreadySubscribed, BindingNotPossible, PlanNotFound
+from domain.errors import AlreadySubscribed, PlanNotFound
 from domain.events import Event, EventType
 from domain.money import Money
 from domain.payment import Payment, PaymentKind
@@ -28,18 +30,18 @@ class Subscribe:
     payment_system: str
 
 
-async def subscribe(command: Subscribe, uow: UnitOfWork, world: World) -> Payment:
-    """Write the wish and the intent to collect; `collect_payment` goes on from there."""
+async def subscribe(command: Subscribe, uow: UnitOfWork, world: World) -> Payment | Collected:
+    """Write the wish and the intent to collect; `collect_payment` goes on from there.
+
+    A plan with a trial begins with it, once for each person; whoever had theirs pays at once.
+    """
     await uow.lock_person(command.person.id)
     await uow.remember_person(command.person)
     system = await usable_system(command.payment_system, uow, world)
     plan = await uow.plans.by_code(command.plan_code)
     if plan is None or not plan.for_sale:
         raise PlanNotFound(command.plan_code)
-    if plan.trial_days:
-        raise BindingNotPossible("Trials cannot be begun here yet: the plan is not sold without one.")
-    running = await uow.subscriptions.running_of(command.person.id, plan.id)
-    if running is not None:
+    for running in await uow.subscriptions.running_of(command.person.id, plan.id):
         raise AlreadySubscribed(running.id)
     if command.price is not None:
         plan.require_price(command.price)
@@ -64,4 +66,6 @@ async def subscribe(command: Subscribe, uow: UnitOfWork, world: World) -> Paymen
             data=facts.of_subscription(subscription, plan),
         )
     )
+    if plan.trial_days and not await uow.subscriptions.had_trial(command.person.id, plan.id):
+        return await begin_trial(subscription, plan, command.payment, system, uow, world)
     return await begin_payment(subscription, plan, PaymentKind.FIRST, command.payment, system, uow, world)

@@ -43,7 +43,12 @@ ADVICE: Mapping[str, RetryAdvice] = MappingProxyType(
 )
 """Reason as received → what it calls for."""
 
+NEVER_ARRIVED = "never_arrived"
+"""Ours: a card's charge did not reach the payment system, and without the CVC nobody can send it again."""
+
+_OURS: Mapping[str, RetryAdvice] = MappingProxyType({NEVER_ARRIVED: RetryAdvice.CONFIRMATION})
+
 
 def advice_for(reason: str) -> RetryAdvice:
     """What a reason calls for; one that is not in the table is UNKNOWN, however it is written."""
-    return ADVICE.get(reason, RetryAdvice.UNKNOWN)
+    return ADVICE.get(reason) or _OURS.get(reason, RetryAdvice.UNKNOWN)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Final
+from typing import Final, NoReturn
+
+from domain.errors import RuleBroken
 
 _NUMBER = re.compile(r"[0-9](?:[ -]?[0-9]){11,18}")
 _CVC = re.compile(r"[0-9]{3,4}")
@@ -13,11 +15,13 @@ _LAST_ZONE_ON_EARTH: Final = timezone(timedelta(hours=-12))
 _MAX_YEARS_AHEAD: Final = 20
 
 
-class CardInvalid(ValueError):  # noqa: N818 - named as its code in the API: card_invalid
+class CardInvalid(RuleBroken):
     """A card that no payment system would take. `field`: which entry is wrong; neither quotes what was entered."""
 
+    code = "card_invalid"
+
     def __init__(self, field_name: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(f"The card can't be used: {message}.", errors=[{"field": field_name, "message": message}])
         self.field = field_name
 
 
@@ -81,6 +85,29 @@ def expires_at(exp_month: int, exp_year: int) -> datetime:
 
 
 def check_cvc(cvc: str) -> None:
-    """Raise CardInvalid unless it can be a CVC; nothing else is ever done with one here."""
+    """Raise CardInvalid unless it can be a CVC."""
     if not _CVC.fullmatch(cvc):
         raise CardInvalid("cvc", "a CVC has 3 or 4 digits")
+
+
+class Cvc:
+    """A CVC on its way from the request to the one call that it is for (PAY-13). Nothing shows, compares or copies it.
+
+    A class of its own, and no field of a payment: whatever keeps payments can't keep it by oversight.
+    """
+
+    __slots__ = ("_digits",)
+
+    def __init__(self, digits: str) -> None:
+        check_cvc(digits)
+        self._digits = digits
+
+    def reveal(self) -> str:
+        """For the payment system's ears only."""
+        return self._digits
+
+    def __repr__(self) -> str:
+        return "Cvc(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a CVC is written nowhere")

@@ -93,6 +93,12 @@ class NotResumable(RuleBroken):
     code = "not_resumable"
 
 
+class NotChangeable(RuleBroken):
+    """The subscription is in no state to be given another plan."""
+
+    code = "not_changeable"
+
+
 class PaymentSystemUnavailable(RuleBroken):
     """The caller named a payment system that is unknown, archived or switched off."""
 

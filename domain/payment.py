@@ -67,9 +67,11 @@ class Payment:
     pays_with: PaysWith
     created_at: datetime
     payment_system: str | None
+    credit: Money = field(default_factory=lambda: Money(0))  # of an earlier plan, which paid the rest of the price
     by_person: bool = True  # asked for by the person, not by the calendar
     return_url: str | None = None
     sealed_token: bytes | None = None
+    card_id: UUID | None = None  # a stored card; the CVC that it is charged with is written nowhere
     payment_method_id: UUID | None = None
     provider_method_id: str | None = None
     provider_payment_id: str | None = None
@@ -89,6 +91,11 @@ class Payment:
     key_lapsed: bool = False  # once seen as lapsed it is never sent again, whatever the clock says later
     version: int = 0
     is_new: bool = field(default=False, compare=False)
+
+    @property
+    def begins_subscription(self) -> bool:
+        """Without it there is no subscription: it pays the first period, or binds a method for a trial."""
+        return self.kind in (PaymentKind.FIRST, PaymentKind.BINDING)
 
     @property
     def is_open(self) -> bool:

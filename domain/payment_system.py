@@ -170,12 +170,14 @@ class Silence:
     `only_this`: the payment system is alive and says nothing of this one operation (it works on it
     still, or knows its key with another body), so it is no reason to stop asking it other things.
     `conflict`: it is the latter, so that only its list can tell what became of the first request.
+    `unsent`: it was not even asked, so this call has moved nothing.
     """
 
     why: str
     retry_after_s: float | None = None
     only_this: bool = False
     conflict: bool = False
+    unsent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

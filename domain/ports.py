@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -32,6 +32,7 @@ from domain.person import Person, Unavailable
 from domain.plan import Plan
 from domain.reconciliation import Report
 from domain.refund import Refund
+from domain.stored_card import StoredCard
 from domain.subscription import Subscription
 
 
@@ -140,7 +141,18 @@ class Subscriptions(Protocol):
     async def owner(self, subscription_id: UUID) -> UUID | None: ...
     async def find(self, subscription_id: UUID, /) -> Subscription | None: ...
     async def lock(self, subscription_id: UUID, /) -> Subscription | None: ...
-    async def running_of(self, user_id: UUID, plan_id: UUID) -> Subscription | None: ...
+    async def running_of(self, user_id: UUID, plan_id: UUID) -> list[Subscription]:
+        """Those not ended that are of this plan, or will be from their next period on."""
+        ...
+
+    async def had_trial(self, user_id: UUID, plan_id: UUID) -> bool:
+        """Whether the person has begun a trial of this plan, ever."""
+        ...
+
+    async def lock_running(self, user_id: UUID) -> list[Subscription]:
+        """A person's that have not ended."""
+        ...
+
     async def lock_of_method(self, payment_method_id: UUID) -> list[Subscription]: ...
     def add(self, subscription: Subscription) -> None: ...
 
@@ -205,6 +217,20 @@ class PaymentMethods(Protocol):
     ) -> PaymentMethod | None: ...
     async def all_of(self, user_id: UUID) -> list[PaymentMethod]: ...
     def add(self, method: PaymentMethod) -> None: ...
+
+
+class StoredCards(Protocol):
+    async def find(self, card_id: UUID, /) -> StoredCard | None: ...
+    async def lock(self, card_id: UUID, /) -> StoredCard | None: ...
+    async def by_fingerprint(self, user_id: UUID, fingerprints: Sequence[str]) -> StoredCard | None:
+        """The person's card that is kept under one of them, locked; the first of them comes first."""
+        ...
+
+    async def all_of(self, user_id: UUID) -> list[StoredCard]:
+        """Those that are not removed, locked."""
+        ...
+
+    def add(self, card: StoredCard) -> None: ...
 
 
 class Registrations(Protocol):
@@ -337,6 +363,7 @@ class Documents(Protocol):
     async def refund(self, refund_id: UUID) -> dict[str, Any]: ...
     async def plan(self, plan_id: UUID) -> dict[str, Any]: ...
     async def payment_method(self, method_id: UUID) -> dict[str, Any]: ...
+    async def card(self, card_id: UUID) -> dict[str, Any]: ...
     async def payment_system(self, registration_id: UUID) -> dict[str, Any]: ...
     async def notification(self, entry_id: UUID) -> dict[str, Any]: ...
     async def case(self, case_id: UUID) -> dict[str, Any]: ...
@@ -372,6 +399,8 @@ class UnitOfWork(Protocol):
     @property
     def payment_methods(self) -> PaymentMethods: ...
     @property
+    def cards(self) -> StoredCards: ...
+    @property
     def registrations(self) -> Registrations: ...
     @property
     def cases(self) -> Cases: ...
@@ -388,6 +417,10 @@ class UnitOfWork(Protocol):
 
     async def remember_person(self, person: Person) -> None:
         """Keep what the token says of the person; the caller holds their lock."""
+        ...
+
+    async def erase_person(self, user_id: UUID, at: datetime) -> datetime | None:
+        """Lock the person and forget who they are, for good; since when that is so, None where nobody is known."""
         ...
 
     async def zone_of(self, user_id: UUID) -> str: ...
@@ -439,19 +472,32 @@ class Directory(Protocol):
 class Vault(Protocol):
     """Keeps secrets at rest: what is sealed can be opened for its owner and id only (PAY-13)."""
 
+    @property
+    def current_key_id(self) -> str: ...
     def seal(self, plaintext: bytes, owner: UUID, id: UUID) -> bytes: ...  # noqa: A002 -- the field's own word
     def open(self, blob: bytes, owner: UUID, id: UUID) -> bytes: ...  # noqa: A002
+    def rewrap(self, blob: bytes, owner: UUID, id: UUID) -> bytes:  # noqa: A002
+        """The same sealed secret under the current key, unopened; raises ValueError where that cannot be."""
+        ...
+
+    def fingerprints(self, number: str, owner: UUID | None = None) -> list[str]:
+        """All fingerprints that the same number may be known by, the current one first."""
+        ...
 
 
 # --- idempotency (invariant 9) ---------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One mutating request. `fingerprint`: of its body, without card data."""
+    """One mutating request. `fingerprint`: of its body, without card data.
+
+    `earlier`: what it was under keys for fingerprints that are no longer the first; the same body all the same.
+    """
 
     caller: str
     route: str
     key: str
     fingerprint: bytes
+    earlier: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from uuid import UUID
 from domain.dunning import AskThePerson, GiveUp, TryAgain, after_refusal
 from domain.errors import IllegalTransition, NotCancelable, NotResumable
 from domain.money import Money
-from domain.periods import Anchor, Period, PeriodLength
+from domain.periods import Anchor, Period, PeriodLength, PeriodUnit
+from domain.plan import Plan
 from domain.rules import Rules
 
 
@@ -69,7 +70,10 @@ class Subscription:
     refunding: bool = False  # a refund that ends it is under way: until then nothing is charged
     first_failed_at: datetime | None = None
     failed_tries: int = 0
-    balance: Money = field(default_factory=lambda: Money(0))
+    balance: Money = field(default_factory=lambda: Money(0))  # credit that lowers the next charges
+    period_credit: Money = field(default_factory=lambda: Money(0))  # what of it paid for the current period
+    next_plan_id: UUID | None = None  # from the next period on
+    trial_plan_id: UUID | None = None  # whose trial it began with: each person has one of a plan
     ended_at: datetime | None = None
     version: int = 0
     is_new: bool = field(default=False, compare=False)
@@ -88,6 +92,11 @@ class Subscription:
             return None
         return self.period.end if self.cancel_at_period_end else self.period.end + rules.grace
 
+    @property
+    def renews_to(self) -> UUID:
+        """The plan that its next period is charged for."""
+        return self.next_plan_id or self.plan_id
+
     def waits_for(self, period_number: int) -> bool:
         """Whether a payment for that period would pay the next one; not where the period was paid otherwise."""
         return period_number == self.period_number + 1
@@ -97,15 +106,46 @@ class Subscription:
         """The first payment has settled: the first period begins now."""
         return self._begin_period(at, anchor_at=at, rules=rules)
 
-    def renew(self, at: datetime, rules: Rules) -> Period:
-        """A later period was paid: it joins the last one, or begins now if that was out of its grace."""
-        period, anchor_at = self._standing_period()
-        if at < period.end + rules.grace:
-            return self._begin_period(period.end, anchor_at, rules)
-        return self._begin_period(at, anchor_at=at, rules=rules)
+    def begin_trial(self, at: datetime, days: int, rules: Rules) -> Period:
+        """A method was bound without a charge: the trial begins now, and what is paid for begins at its end."""
+        self._move(SubscriptionStatus.TRIALING)
+        self.period = Anchor(at, self.zone).period_from(at, PeriodLength(PeriodUnit.DAY, days))
+        self.anchor_at = self.period.end
+        self.period_number += 1
+        self.trial_plan_id = self.plan_id
+        self.plan_charges(rules)
+        return self.period
 
-    def _begin_period(self, start: datetime, anchor_at: datetime, rules: Rules) -> Period:
+    def renew(self, at: datetime, rules: Rules, plan: Plan | None = None, credit: Money | None = None) -> Period:
+        """A later period was paid: it joins the last one, or begins now if that was out of its grace.
+
+        `plan`: the one that it was paid for, where that is not the present one; `credit`: what of the balance paid it.
+        """
+        period, anchor_at = self._standing_period()
+        start = period.end
+        if at >= period.end + rules.grace:
+            start = anchor_at = at
+        if plan is not None and plan.id != self.plan_id:
+            if plan.period != self.length:  # its periods are counted from its own beginning
+                anchor_at = start
+            self._take(plan)
+        if credit is not None:
+            self.balance = self.balance - credit
+        return self._begin_period(start, anchor_at, rules, credit)
+
+    def change_plan(self, plan: Plan, at: datetime, credit: Money, balance: Money, rules: Rules) -> Period:
+        """The full period of another plan begins now; `credit` paid for it, and `balance` is left."""
+        self._take(plan)
+        self.balance = balance
+        return self._begin_period(at, anchor_at=at, rules=rules, credit=credit)
+
+    def _take(self, plan: Plan) -> None:
+        self.plan_id, self.plan_code, self.length = plan.id, plan.code, plan.period
+        self.next_plan_id = None
+
+    def _begin_period(self, start: datetime, anchor_at: datetime, rules: Rules, credit: Money | None = None) -> Period:
         self._move(SubscriptionStatus.ACTIVE)
+        self.period_credit = credit or self.balance.zero()
         self.period = Anchor(anchor_at, self.zone).period_from(start, self.length)
         self.anchor_at = anchor_at
         self.period_number += 1

@@ -30,7 +30,7 @@ async def rebuild_history(settings: Settings) -> int:
     line = ElasticsearchLine(str(settings.elasticsearch_url), patience_s=10, pause_s=0)
     indices = make_indices(engine, line)
     try:
-        with _bar("payments") as progress:
+        with bar("payments") as progress:
             return await rebuild.rebuild_history(
                 engine, indices, HistoryWriter(line, indices), settings.base_url, progress
             )
@@ -45,7 +45,7 @@ async def rebuild_cache(settings: Settings) -> int:
     engine = make_engine(settings)
     redis = RedisLine(settings.redis_url, patience_s=10)
     try:
-        with _bar("users") as progress:
+        with bar("users") as progress:
             return await rebuild.rebuild_cache(engine, redis, make_clock(settings), settings.rules, progress)
     finally:
         await redis.close()
@@ -53,7 +53,8 @@ async def rebuild_cache(settings: Settings) -> int:
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[rebuild.Progress]:
+def bar(what: str) -> Iterator[rebuild.Progress]:
+    """A progress bar on the screen, to be told of what is done."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as bar:
         task = bar.add_task(what, total=None)

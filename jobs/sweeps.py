@@ -28,6 +28,7 @@ from commands.patience import LONGEST_WAIT
 from commands.receive_notification import FollowNotification, follow_notification
 from commands.renew_subscription import NothingToCharge, RenewSubscription, renew_subscription
 from commands.send_refund import SendRefund, send_refund
+from domain.payment import Payment
 from domain.ports import CLAIM
 from infrastructure.postgres.rows import is_free
 from infrastructure.postgres.tables import idempotency_keys, inbox, payments, refunds, subscriptions
@@ -100,12 +101,13 @@ class Sweeps:
         transactions = self._service.transactions()
         try:
             async with transactions() as uow:
-                payment = await renew_subscription(RenewSubscription(subscription_id), uow, self._service.world)
+                renewed = await renew_subscription(RenewSubscription(subscription_id), uow, self._service.world)
         except NothingToCharge:
             async with transactions() as uow:
                 await ask_for_method(AskForMethod(subscription_id), uow, self._service.world)
             return
-        await collect(payment, transactions, self._service.world)
+        if isinstance(renewed, Payment):
+            await collect(renewed, transactions, self._service.world)
 
     async def reminders(self) -> int:
         due = subscriptions.c.remind_at <= self._service.clock.now()

@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from infrastructure.auth.tokens import TokenVerifier
 from infrastructure.http.shortcuts import Shortcuts, route_of
 from infrastructure.http.surroundings import surround
-from queries.api import internal, payment_methods, payments, plans, refunds, subscriptions
+from queries.api import cards, internal, payment_methods, payments, plans, refunds, subscriptions
 from queries.sources import Sources
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -23,6 +23,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     plans.router,
     refunds.router,
     payment_methods.router,
+    cards.router,
     internal.router,
 )
 SHORTCUTS: Final = (

@@ -9,7 +9,6 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.money import Money
 from domain.refund import quote_refund
 from domain.rules import Rules
 from domain.subscription import ENDED
@@ -19,22 +18,28 @@ from infrastructure.postgres.tables import subscriptions
 
 
 async def refund_preview(engine: AsyncEngine, subscription_id: UUID, now: datetime, rules: Rules) -> dict[str, Any]:
-    """`{amount, full, payment_id}` of the payment for the current period; `payment_id` None where there is none."""
+    """`{amount, full, payment_id, credit_not_returned}` of the payment for the current period; `payment_id` None where
+    there is none. Credit of an earlier plan, used or left, is not money and ends with the subscription.
+    """
     async with engine.connect() as connection:
         subscription = (
             await connection.execute(
-                select(subscriptions.c.period_number, subscriptions.c.currency, subscriptions.c.status).where(
-                    subscriptions.c.id == subscription_id
-                )
+                select(
+                    subscriptions.c.period_number,
+                    subscriptions.c.currency,
+                    subscriptions.c.status,
+                    (subscriptions.c.period_credit + subscriptions.c.balance).label("credit"),
+                ).where(subscriptions.c.id == subscription_id)
             )
         ).one()
         payment = await PaymentBook(connection).shown_of_current_period(subscription_id, subscription.period_number)
+    credit = {"credit_not_returned": money(subscription.credit, subscription.currency)}
     if payment is None or subscription.status in ENDED:
-        nothing = Money(0, subscription.currency)
-        return {"amount": money(nothing.minor, nothing.currency), "full": False, "payment_id": None}
+        return {"amount": money(0, subscription.currency), "full": False, "payment_id": None, **credit}
     quote = quote_refund(payment, now, rules)
     return {
         "amount": money(quote.amount.minor, quote.amount.currency),
         "full": quote.full,
         "payment_id": str(quote.payment_id),
+        **credit,
     }

@@ -22,7 +22,7 @@ def address_field() -> forms.URLField:
 
 def told_link(answer: Done) -> Text:
     """The link stands in the message, to be copied and sent."""
-    url = str(answer.body.get("payment", {}).get("confirmation_url") or "")
+    url = str((answer.body.get("payment") or {}).get("confirmation_url") or "")
     if not url.startswith(("https://", "http://")):
         return said("The payment system has not answered yet: the link will stand on the payment's page.")
     return format_html(

@@ -76,13 +76,17 @@ class Retry(Act):
         return Asked("POST", "/internal/v1/renewals", {"subscription_id": str(target.pk), "early": True}, key)
 
     def told(self, target: Subscription, answer: Done) -> Text:
-        status = answer.body.get("payment", {}).get("status")
+        payment = answer.body.get("payment")
+        if payment is None:
+            return said("It was renewed from credit; nothing was charged.")
         words = {
             "succeeded": "It was charged.",
             "canceled": "The charge was refused; its payment says why.",
             "pending": "The charge is under way.",
         }
-        return said(words.get(str(status), "The payment system has not answered yet; it is asked until it does."))
+        return said(
+            words.get(str(payment.get("status")), "The payment system has not answered yet; it is asked until it does.")
+        )
 
 
 class LinkForm(ActForm):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "persons_by_address"
-down_revision = "asked_while_open"
+down_revision = "cards"
 branch_labels = None
 depends_on = None
 

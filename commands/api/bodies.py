@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from commands.instruments import PaymentChoice, SavedMethod
-from domain.errors import CardNotSupported
+from commands.instruments import ChosenCard, PaymentChoice, SavedMethod
+from domain.cards import CardInvalid, CardNumber, check_cvc
 from domain.money import Money
 from domain.payment_system import Redirect, Token
 from domain.periods import PeriodLength, PeriodUnit
+from domain.plan_change import ChangeWhen
 from domain.subscription import CancelWhen
 
 
@@ -87,6 +88,14 @@ class MovedMoneyBody(MoneyBody):
     ]
 
 
+def _is_cvc(value: SecretStr) -> SecretStr:
+    try:
+        check_cvc(value.get_secret_value())
+    except CardInvalid:
+        raise ValueError("expected 3 or 4 digits") from None
+    return value
+
+
 class PayByRedirect(Body):
     type: Literal["redirect"]
     return_url: ReturnUrl
@@ -104,9 +113,18 @@ class PayBySaved(Body):
 
 
 class PayByCard(Body):
+    """A stored card, where the payment system takes card data; else 422 `card_not_supported`.
+
+    With a `return_url` the bank may ask the person first, at the reply's `confirmation_url`.
+    """
+
     type: Literal["card"]
     card_id: UUID
-    cvc: Annotated[str, Field(pattern=r"^[0-9]{3,4}$", repr=False)]
+    cvc: Annotated[
+        SecretStr,
+        Field(json_schema_extra={"pattern": "^[0-9]{3,4}$"}, description="Asked at each payment and never kept."),
+        AfterValidator(_is_cvc),
+    ]
     return_url: ReturnUrl | None = None
 
 
@@ -122,7 +140,23 @@ def choice(body: PayByRedirect | PayByToken | PayBySaved | PayByCard) -> Payment
         case PayBySaved():
             return SavedMethod(body.payment_method_id)
         case PayByCard():
-            raise CardNotSupported("This payment system takes no stored cards.")
+            return ChosenCard(body.card_id, body.return_url)
+
+
+class StoreCardBody(Body):
+    """A card to be kept. Its number is stored sealed and never shown; there is no field for a CVC."""
+
+    number: Annotated[
+        SecretStr,
+        Field(description="12 to 19 digits; single spaces or hyphens between them are allowed."),
+    ]
+    exp_month: Annotated[int, Field(strict=True, examples=[12])]
+    exp_year: Annotated[int, Field(strict=True, description="Four digits.", examples=[2030])]
+    holder: Annotated[Reference | None, Field(repr=False, description="As it stands on the card.")] = None
+
+    def card_number(self) -> CardNumber:
+        """Raises CardInvalid."""
+        return CardNumber.parse(self.number.get_secret_value())
 
 
 class SubscribeBody(Body):
@@ -140,6 +174,13 @@ class PayBody(Body):
 class CancelBody(Body):
     when: CancelWhen = CancelWhen.PERIOD_END
     reason: Annotated[str, Field(max_length=500)] | None = None
+
+
+class ChangePlanBody(Body):
+    plan_code: Code
+    price: MoneyBody
+    when: ChangeWhen = ChangeWhen.NOW
+    payment: PaymentBody | None = None
 
 
 class RefundBody(Body):

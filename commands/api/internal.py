@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from commands import facts
 from commands.api.bodies import (
     CancelBody,
     ExternalPaymentBody,
@@ -24,6 +25,7 @@ from commands.api.bodies import (
 from commands.api.routes import AdminCommandRoute, InternalCommandRoute, execute, side_of
 from commands.api.user import show_payment, show_refund, show_sale, show_subscription
 from commands.cancel_subscription import CancelSubscription, cancel_subscription
+from commands.erase_person import Erased, ErasePerson, erase_person
 from commands.introduce_person import introduce_person
 from commands.manage_payment_systems import (
     EditPaymentSystem,
@@ -37,6 +39,7 @@ from commands.manage_plans import CreatePlan, Deleted, EditPlan, RetirePlan, cre
 from commands.pay_subscription import PaySubscription, StillWaits, pay_subscription
 from commands.record_external_payment import RecordedPayment, RecordExternalPayment, record_external_payment
 from commands.record_external_refund import RecordedRefund, RecordExternalRefund, record_external_refund
+from commands.renew_from_credit import RenewedFromCredit
 from commands.renew_subscription import RenewSubscription, renew_subscription
 from commands.replay_notification import Replayed, ReplayNotification, replay_notification
 from commands.request_refund import RefundPayment, refund_payment
@@ -61,7 +64,9 @@ async def post_renewal(request: Request, body: RenewalBody) -> Response:
     """Renew a subscription now, if it is due."""
     world = side_of(request).world
 
-    async def show(done: Collected, documents: Documents) -> Shown:
+    async def show(done: Collected | RenewedFromCredit, documents: Documents) -> Shown:
+        if isinstance(done, RenewedFromCredit):
+            return 200, {"payment": None}
         payment = await documents.payment(done.payment_id)
         return (202 if payment["status"] == "unknown" else 200), {"payment": payment}
 
@@ -84,11 +89,14 @@ async def post_payment_link(request: Request, body: PaymentLinkBody) -> Response
             raise NotFoundHere("subscription")
         return await pay_subscription(PaySubscription(body.user_id, body.subscription_id, pays_with, None), uow, world)
 
-    async def show(done: Collected | StillWaits, documents: Documents) -> Shown:
+    async def show(done: Collected | StillWaits | RenewedFromCredit, documents: Documents) -> Shown:
         if isinstance(done, Collected):
             return await show_sale(done, documents)
         status, shown = await show_payment(done, documents)
-        subscription_id = UUID(shown["payment"]["subscription_id"])
+        if isinstance(done, RenewedFromCredit):
+            subscription_id = done.subscription_id
+        else:
+            subscription_id = UUID(shown["payment"]["subscription_id"])
         return status, {"subscription": await documents.subscription(subscription_id), **shown}
 
     return await execute(request, body, handle, show)
@@ -100,6 +108,18 @@ async def post_refund(request: Request, body: InternalRefundBody) -> Response:
     command = RefundPayment(body.payment_id, body.amount.money() if body.amount else None, body.reason)
     world = side_of(request).world
     return await execute(request, body, lambda uow: refund_payment(command, uow, world), show_refund)
+
+
+@router.delete("/users/{user_id}/personal-data", status_code=202, responses=responses(400, 401, 403, 404, 409, 422))
+async def delete_personal_data(request: Request, user_id: UUID) -> Response:
+    """Erase a person, not the books: their subscriptions end now, their payment methods are never charged again."""
+
+    async def show(done: Erased, _: Documents) -> Shown:
+        ended = [str(each) for each in done.subscription_ids]
+        return 202, {"user_id": str(done.user_id), "erased_at": facts.moment(done.erased_at), "ended": ended}
+
+    world = side_of(request).world
+    return await execute(request, None, lambda uow: erase_person(ErasePerson(user_id), uow, world), show)
 
 
 @router.post(

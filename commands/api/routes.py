@@ -12,10 +12,12 @@ from fastapi import Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from commands.api.bodies import PayByCard, StoreCardBody
 from commands.api.side import CommandSide
+from domain.cards import Cvc
 from domain.errors import PaymentInProgress
 from domain.events import Actor, ActorKind
-from domain.ports import Call, Present, UnitOfWork
+from domain.ports import Call, Present, UnitOfWork, Vault
 from infrastructure.auth.caller import Caller
 from infrastructure.http.authentication import AdminRoute, InternalRoute, UserRoute, current_caller
 from infrastructure.http.problems import Problem
@@ -69,14 +71,16 @@ async def execute(
 ) -> Response:
     """Run the command under the request's key and send its reply, or the one that was kept."""
     caller, side = current_caller(request), side_of(request)
+    fingerprint, *earlier = _fingerprints(body, caller, side.world.vault)
     call = Call(
         caller=caller.subject,
         route=f"{request.method} {request.url.path}",
         key=request.state.idempotency_key,
-        fingerprint=_fingerprint(body),
+        fingerprint=fingerprint,
+        earlier=tuple(earlier),
     )
     try:
-        reply = await side.executor(actor_of(caller), current_request_id()).run(call, handle, present)
+        reply = await side.executor(actor_of(caller), current_request_id()).run(call, handle, present, _cvc(body))
     except PaymentInProgress as broken:
         status_url = f"{side.base_url}/v1/payments/{broken.payment_id}"
         raise Problem(broken.code, broken.detail, extra={"status_url": status_url}) from broken
@@ -86,10 +90,25 @@ async def execute(
     return Response(reply.body, reply.status, headers, media_type=None if reply.status == 204 else "application/json")
 
 
-def _fingerprint(body: BaseModel | None) -> bytes:
-    """Of what was understood, not of its spelling; a CVC takes no part in it (invariant 9)."""
+def _cvc(body: BaseModel | None) -> Cvc | None:
+    payment = getattr(body, "payment", None)
+    return Cvc(payment.cvc.get_secret_value()) if isinstance(payment, PayByCard) else None
+
+
+def _fingerprints(body: BaseModel | None, caller: Caller, vault: Vault) -> list[bytes]:
+    """Of what was understood, not of its spelling; a CVC takes no part in it, a card number as its HMAC (invariant 9).
+
+    The one under the present key first; of a request that came before a rotation another one was kept.
+    """
     said: dict[str, Any] = body.model_dump(mode="json") if body is not None else {}
     payment = said.get("payment")
     if isinstance(payment, dict):
         payment.pop("cvc", None)
+    if not isinstance(body, StoreCardBody):
+        return [_digest(said)]
+    numbers = vault.fingerprints(body.card_number().digits, caller.user_id)
+    return [_digest({**said, "number": number}) for number in numbers]
+
+
+def _digest(said: dict[str, Any]) -> bytes:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()

@@ -8,7 +8,16 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from commands.api.bodies import CancelBody, NoBody, PayBody, PaymentMethodChangeBody, RefundBody, SubscribeBody, choice
+from commands.api.bodies import (
+    CancelBody,
+    ChangePlanBody,
+    NoBody,
+    PayBody,
+    PaymentMethodChangeBody,
+    RefundBody,
+    SubscribeBody,
+    choice,
+)
 from commands.api.routes import UserCommandRoute, execute, side_of
 from commands.cancel_subscription import (
     CancelSubscription,
@@ -16,9 +25,11 @@ from commands.cancel_subscription import (
     cancel_subscription,
     resume_subscription,
 )
+from commands.change_plan import ChangePlan, PlanChanged, change_plan
 from commands.choose_payment_method import ChoosePaymentMethod, choose_payment_method
 from commands.pay_subscription import PaySubscription, StillWaits, pay_subscription
 from commands.remove_payment_method import RemovePaymentMethod, WillEnd, remove_payment_method
+from commands.renew_from_credit import RenewedFromCredit
 from commands.request_refund import RequestRefund, request_refund
 from commands.settle_payment import Collected
 from commands.subscribe import Subscribe, subscribe
@@ -52,7 +63,9 @@ async def show_sale(done: Collected, documents: Documents) -> Shown:
     return (202 if payment["status"] == "unknown" else 201), {"subscription": subscription, "payment": payment}
 
 
-async def show_payment(done: Collected | StillWaits, documents: Documents) -> Shown:
+async def show_payment(done: Collected | StillWaits | RenewedFromCredit, documents: Documents) -> Shown:
+    if isinstance(done, RenewedFromCredit):
+        return 200, {"payment": None}
     payment = await documents.payment(done.payment_id)
     if isinstance(done, StillWaits):
         return 200, {"payment": payment}
@@ -106,6 +119,34 @@ async def post_resume(
     return await execute(
         request, body or NoBody(), lambda uow: resume_subscription(command, uow, world), show_subscription
     )
+
+
+@router.post(
+    "/subscriptions/{subscription_id}/change-plan", status_code=201, responses=responses(401, 404, 409, 422, 503)
+)
+async def post_change_plan(
+    request: Request, subscription_id: UUID, body: ChangePlanBody, caller: CurrentCaller
+) -> Response:
+    """Change to another plan, now or at the period's end, at the price the person was shown.
+
+    200 with `payment` null where nothing is due; otherwise the plan changes when the payment has succeeded.
+    """
+
+    async def show(done: Collected | PlanChanged, documents: Documents) -> Shown:
+        if isinstance(done, PlanChanged):
+            return 200, {"subscription": await documents.subscription(done.subscription_id), "payment": None}
+        return await show_sale(done, documents)
+
+    command = ChangePlan(
+        _user_id(caller),
+        subscription_id,
+        body.plan_code,
+        body.price.money(),
+        body.when,
+        choice(body.payment) if body.payment is not None else None,
+    )
+    world = side_of(request).world
+    return await execute(request, body, lambda uow: change_plan(command, uow, world), show)
 
 
 @router.post("/subscriptions/{subscription_id}/refunds", status_code=202, responses=responses(401, 404, 409, 422))

@@ -44,6 +44,7 @@ _KINDS: Final[tuple[tuple[frozenset[str], str], ...]] = tuple(
         ("payment.succeeded", "payment_succeeded"),
         ("subscription.trial_started", "trial_started"),
         ("subscription.plan_changed", "plan_changed"),
+        ("subscription.plan_change_planned", "plan_change_planned"),
         ("subscription.expired", "expired"),
         ("subscription.canceled", "canceled"),
         ("subscription.cancellation_planned", "cancellation_planned"),

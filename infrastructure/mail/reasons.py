@@ -67,6 +67,10 @@ _RU: Final = {
         "Карта, с которой списывалась плата, удалена из вашего профиля.",
         "Оплатите любой картой: подписка продолжится.",
     ),
+    "never_arrived": (
+        "Платёж не дошёл до платёжной системы, деньги не списаны.",
+        "Оплатите ещё раз: код с обратной стороны карты нужно ввести заново, мы его не храним.",
+    ),
 }
 _EN: Final = {
     "": ("The bank or the payment system declined the payment.", "Try again, or pay with another card."),
@@ -111,6 +115,10 @@ _EN: Final = {
     "payment_method_removed": (
         "The card that was charged has been removed from your profile.",
         "Pay with any card, and the subscription goes on.",
+    ),
+    "never_arrived": (
+        "The payment did not reach the payment system; nothing was charged.",
+        "Pay again, and enter the code on the back of the card anew: we do not keep it.",
     ),
 }
 _WORDS: Final = {

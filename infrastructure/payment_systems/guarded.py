@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -45,7 +45,7 @@ class Guarded(PaymentSystem):
     `silences_to_open` different objects without a word open the circuit for `open_for_s`, or for as long as the
     payment system itself asks, up to `longest_open_s`. A call waits `wait_s` at most for one of `calls_at_once`.
     Reads and writes share both: they meet the same network and the same outage. What it says itself never
-    reached the payment system, but the caller need not know: the same key is asked again either way.
+    reached the payment system (`unsent`), but most callers need not know: the same key is asked again either way.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Guarded(PaymentSystem):
                 await self._free.acquire()
         except TimeoutError:
             self._held_back += 1
-            return Silence("too many calls are under way")
+            return Silence("too many calls are under way", unsent=True)
         self._under_way += 1
         try:
             return await self._through_circuit(subject, call)
@@ -150,7 +150,7 @@ class Guarded(PaymentSystem):
         leave = self._circuit.ask(subject)
         if isinstance(leave, Silence):
             self._held_back += 1
-            return leave
+            return replace(leave, unsent=True)
         try:
             answer = await call()
         except BaseException:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hmac
+import os
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 from domain.money import Money
-from domain.payment_system import Cancellation, PaymentSnapshot, ProviderMethod, ProviderStatus, RefundSnapshot
+from domain.payment_system import (
+    Cancellation,
+    CardData,
+    ChargeRequest,
+    PaymentSnapshot,
+    ProviderMethod,
+    ProviderStatus,
+    RefundSnapshot,
+)
 
 _NAMESPACE = UUID("7b1f4a52-6b0e-5c86-9a39-5d3f1c0d8f11")
 KEY_LIFETIME = timedelta(hours=24)
@@ -94,6 +104,7 @@ class Books:
     def __init__(self, seed: str) -> None:
         self._seed = seed
         self._made = 0
+        self._pepper = os.urandom(32)
         self.payments: dict[str, Payment] = {}
         self.refunds: dict[str, Refund] = {}
         self.methods: dict[str, SavedMethod] = {}
@@ -110,4 +121,14 @@ class Books:
         return use if use is not None and now - use.used_at < KEY_LIFETIME else None
 
     def use(self, key: str, request: object, now: datetime, object_id: str) -> None:
-        self._keys[key] = UsedKey(request, now, object_id)
+        self._keys[key] = UsedKey(self._remembered(request), now, object_id)
+
+    def is_same(self, use: UsedKey, request: object) -> bool:
+        return use.request == self._remembered(request)
+
+    def _remembered(self, request: object) -> object:
+        """What is kept to know a request again: of a CVC its HMAC under a key of this process, never itself."""
+        if not isinstance(request, ChargeRequest) or not isinstance(request.instrument, CardData):
+            return request
+        cvc = hmac.new(self._pepper, request.instrument.cvc.encode(), "sha256").hexdigest()
+        return replace(request, instrument=replace(request.instrument, cvc=cvc))

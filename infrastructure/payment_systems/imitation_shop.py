@@ -46,7 +46,7 @@ class Shop:
     # --- what is asked of it ---------------------------------------------------------------------
     def charge(self, request: ChargeRequest, *, pending: bool) -> PaymentSnapshot | Refused | Silence:
         if use := self._books.used(request.idempotency_key, self._now()):
-            return self._payment(use.object_id).snapshot() if use.request == request else _KEY_REUSED
+            return self._payment(use.object_id).snapshot() if self._books.is_same(use, request) else _KEY_REUSED
         if request.amount.currency != "RUB" or not _LEAST <= request.amount.minor <= _MOST:
             return Refused("invalid_request", "Amount is out of limits")
         payment = Payment(
@@ -64,7 +64,7 @@ class Shop:
 
     def bind(self, request: BindingRequest) -> PaymentSnapshot | Refused | Silence:
         if use := self._books.used(request.idempotency_key, self._now()):
-            return self._payment(use.object_id).snapshot() if use.request == request else _KEY_REUSED
+            return self._payment(use.object_id).snapshot() if self._books.is_same(use, request) else _KEY_REUSED
         binding = Payment("", request.payment_id, Money(0), self._now(), save_method=True, binding=True)
         self._enter(binding)
         self._wait_for_person(binding)
@@ -73,7 +73,7 @@ class Shop:
 
     def refund(self, request: RefundRequest, *, pending: bool) -> RefundSnapshot | Refused | Silence:
         if use := self._books.used(request.idempotency_key, self._now()):
-            return self._books.refunds[use.object_id].snapshot() if use.request == request else _KEY_REUSED
+            return self._books.refunds[use.object_id].snapshot() if self._books.is_same(use, request) else _KEY_REUSED
         payment = self._books.payments.get(request.provider_payment_id)
         if payment is None:
             return Refused("not_found", "Payment doesn't exist")

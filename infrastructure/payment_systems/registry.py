@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from domain.payment_system import Capabilities
 from domain.ports import Clock, PaymentSystem
@@ -28,7 +29,8 @@ class Adapter:
 
 
 def _imitation(clock: Clock, _settings: Mapping[str, str], _limits: Mapping[str, Any]) -> PaymentSystem:
-    return Imitation(clock)
+    # Its books end with the process: the ids of the next one's are others, or it would speak of earlier payments.
+    return Imitation(clock, seed=uuid4().hex)
 
 
 def _yookassa(_clock: Clock, settings: Mapping[str, str], limits: Mapping[str, Any]) -> PaymentSystem:

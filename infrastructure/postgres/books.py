@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic
 from uuid import UUID
@@ -30,6 +31,7 @@ from domain.payment_method import PaymentMethod
 from domain.payment_system_registration import PaymentSystemRegistration
 from domain.plan import Plan
 from domain.refund import Refund
+from domain.stored_card import StoredCard
 from domain.subscription import Subscription
 from infrastructure.postgres import rows, tables
 from infrastructure.postgres.rows import A, AggregateMapping, Row
@@ -136,7 +138,8 @@ class PlanBook(Book[Plan]):
         return await self._one(_PLAN_BY_CODE.with_for_update(of=plans), {"code": code}, lock=True)
 
     async def is_used(self, plan_id: UUID) -> bool:
-        used = select(exists().where(subscriptions.c.plan_id == plan_id))
+        theirs = or_(subscriptions.c.plan_id == plan_id, subscriptions.c.next_plan_id == plan_id)
+        used = select(exists().where(theirs))
         return bool((await self._connection.execute(used)).scalar_one())
 
     def set_price(self, plan: Plan, price: Money, valid_from: datetime) -> None:
@@ -169,9 +172,22 @@ class PlanBook(Book[Plan]):
 
 _OWNER = select(subscriptions.c.user_id).where(subscriptions.c.id == bindparam("its_id"))
 _RUNNING = subscriptions.c.status.not_in(["canceled", "expired"])
-_RUNNING_OF = rows.SUBSCRIPTIONS.query.where(
-    subscriptions.c.user_id == bindparam("user_id"), subscriptions.c.plan_id == bindparam("plan_id"), _RUNNING
-).with_for_update(of=subscriptions)
+_OF_PLAN = or_(subscriptions.c.plan_id == bindparam("plan_id"), subscriptions.c.next_plan_id == bindparam("plan_id"))
+_RUNNING_OF = (
+    rows.SUBSCRIPTIONS.query.where(subscriptions.c.user_id == bindparam("user_id"), _OF_PLAN, _RUNNING)
+    .order_by(subscriptions.c.id)
+    .with_for_update(of=subscriptions)
+)
+_HAD_TRIAL = select(
+    exists().where(
+        subscriptions.c.user_id == bindparam("user_id"), subscriptions.c.trial_plan_id == bindparam("plan_id")
+    )
+)
+_RUNNING_OF_PERSON = (
+    rows.SUBSCRIPTIONS.query.where(subscriptions.c.user_id == bindparam("user_id"), _RUNNING)
+    .order_by(subscriptions.c.id)
+    .with_for_update(of=subscriptions)
+)
 _RUNNING_BY_METHOD = (
     rows.SUBSCRIPTIONS.query.where(subscriptions.c.payment_method_id == bindparam("method_id"), _RUNNING)
     .order_by(subscriptions.c.id)
@@ -188,8 +204,15 @@ class SubscriptionBook(Book[Subscription]):
         owner: UUID | None = found.scalar_one_or_none()
         return owner
 
-    async def running_of(self, user_id: UUID, plan_id: UUID) -> Subscription | None:
-        return await self._one(_RUNNING_OF, {"user_id": user_id, "plan_id": plan_id}, lock=True)
+    async def running_of(self, user_id: UUID, plan_id: UUID) -> list[Subscription]:
+        return await self._all(_RUNNING_OF, {"user_id": user_id, "plan_id": plan_id}, lock=True)
+
+    async def had_trial(self, user_id: UUID, plan_id: UUID) -> bool:
+        asked = {"user_id": user_id, "plan_id": plan_id}
+        return bool((await self._connection.execute(_HAD_TRIAL, asked)).scalar_one())
+
+    async def lock_running(self, user_id: UUID) -> list[Subscription]:
+        return await self._all(_RUNNING_OF_PERSON, {"user_id": user_id}, lock=True)
 
     async def lock_of_method(self, payment_method_id: UUID) -> list[Subscription]:
         """Those not ended that would be charged through it."""
@@ -314,6 +337,30 @@ class PaymentMethodBook(Book[PaymentMethod]):
 
     async def all_of(self, user_id: UUID) -> list[PaymentMethod]:
         return await self._all(_METHODS_OF, {"user_id": user_id}, lock=True)
+
+
+_CARDS_OF = (
+    select(tables.cards)
+    .where(tables.cards.c.user_id == bindparam("user_id"), tables.cards.c.removed_at.is_(None))
+    .order_by(tables.cards.c.id)
+    .with_for_update(of=tables.cards)
+)
+
+
+class CardBook(Book[StoredCard]):
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(connection, rows.CARDS)
+
+    async def by_fingerprint(self, user_id: UUID, fingerprints: Sequence[str]) -> StoredCard | None:
+        table = tables.cards
+        kept = select(table).where(
+            table.c.user_id == user_id, table.c.fingerprint.in_(fingerprints), table.c.removed_at.is_(None)
+        )
+        current_first = kept.order_by((table.c.fingerprint == fingerprints[0]).desc(), table.c.id).limit(1)
+        return await self._one(current_first.with_for_update(of=table), lock=True)
+
+    async def all_of(self, user_id: UUID) -> list[StoredCard]:
+        return await self._all(_CARDS_OF, {"user_id": user_id}, lock=True)
 
 
 _REGISTRATION_BY_CODE = select(tables.payment_systems).where(tables.payment_systems.c.code == bindparam("code"))

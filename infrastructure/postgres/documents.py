@@ -20,6 +20,7 @@ from domain.payment import PAID_OTHERWISE
 from domain.rules import Rules
 from infrastructure.postgres.rows import price_at
 from infrastructure.postgres.tables import (
+    cards,
     cases,
     inbox,
     payment_methods,
@@ -62,6 +63,10 @@ class PostgresDocuments:
 
     async def payment_method(self, method_id: UUID) -> Document:
         return _only(await self.payment_methods([method_id]), method_id, "payment method")
+
+    async def card(self, card_id: UUID) -> Document:
+        rows = await self._rows(select(*CARD).where(cards.c.id == card_id))
+        return _only({row["id"]: card_document(row) for row in rows}, card_id, "card")
 
     async def payment_system(self, registration_id: UUID) -> Document:
         rows = await self._rows(select(payment_systems).where(payment_systems.c.id == registration_id))
@@ -117,6 +122,8 @@ _PLAN = (
     plans.c.available,
     plans.c.archived_at,
 )
+_NEXT_PLANS = plans.alias("next_plans")
+_NEXT_PLAN = (_NEXT_PLANS.c.code.label("next_plan_code"), _NEXT_PLANS.c.name.label("next_plan_name"))
 _METHOD = (
     payment_methods.c.kind.label("method_kind"),
     payment_methods.c.title.label("method_title"),
@@ -134,6 +141,9 @@ _PAYMENT = tuple(
     )
 )
 
+CARD = tuple(cards.c[name] for name in ("id", "first6", "last4", "exp_month", "exp_year"))
+"""What a card's document shows; its secret is not even read."""
+
 
 def plan_rows(now: datetime) -> Select[Any]:
     """Plans with the price that holds at `now`; `price_amount` is NULL where none holds yet."""
@@ -145,8 +155,9 @@ def subscription_rows(now: datetime) -> Select[Any]:
     """Subscriptions with plan, price and payment method, as `subscription_document` needs them."""
     methods = payment_methods.c.id == subscriptions.c.payment_method_id
     base = subscriptions.join(plans, plans.c.id == subscriptions.c.plan_id).outerjoin(payment_methods, methods)
+    base = base.outerjoin(_NEXT_PLANS, _NEXT_PLANS.c.id == subscriptions.c.next_plan_id)
     joined, price = _with_price(base, now)
-    return select(subscriptions, *_PLAN[1:], *price, *_METHOD).select_from(joined)
+    return select(subscriptions, *_PLAN[1:], *_NEXT_PLAN, *price, *_METHOD).select_from(joined)
 
 
 def payment_rows() -> Select[Any]:
@@ -206,6 +217,7 @@ def subscription_document(row: Row) -> Document:
         "status": row["status"],
         "current_period": _period(row),
         "cancel_at_period_end": row["cancel_at_period_end"],
+        "next_plan": _next_plan(row),
         "next_charge_at": moment(row["next_charge_at"]),
         "payment_method": _method(row),
         "balance": money(row["balance"], row["currency"]),
@@ -272,6 +284,12 @@ def payment_method_document(row: Row) -> Document:
     }
 
 
+def card_document(row: Row) -> Document:
+    """api.md `card`, from the columns `CARD`."""
+    shown = ("first6", "last4", "exp_month", "exp_year")
+    return {"id": str(row["id"]), **{name: row[name] for name in shown}}
+
+
 def payment_system_document(row: Row) -> Document:
     """A payment system of the registry, from a row of `payment_systems`; its settings are never read."""
     return {
@@ -326,6 +344,13 @@ def _period(row: Row) -> Document | None:
     if row["period_end"] is None:
         return None
     return {"start": moment(row["period_start"]), "end": moment(row["period_end"])}
+
+
+def _next_plan(row: Row) -> Document | None:
+    """What the next period will be of, where the person has planned a change."""
+    if row["next_plan_id"] is None:
+        return None
+    return {"code": row["next_plan_code"], "name": row["next_plan_name"]}
 
 
 def _method(row: Row) -> Document | None:

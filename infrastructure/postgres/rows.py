@@ -35,6 +35,7 @@ from domain.periods import Period, PeriodLength, PeriodUnit
 from domain.plan import Plan
 from domain.ports import CLAIM
 from domain.refund import Refund, RefundOrigin, RefundStatus
+from domain.stored_card import StoredCard
 from domain.subscription import Subscription, SubscriptionStatus
 from infrastructure.postgres import tables
 from infrastructure.postgres.wall import WALL_NOW
@@ -159,6 +160,9 @@ def _subscription_to_row(s: Subscription) -> dict[str, Any]:
         "first_failed_at": s.first_failed_at,
         "failed_tries": s.failed_tries,
         "balance": s.balance.minor,
+        "period_credit": s.period_credit.minor,
+        "next_plan_id": s.next_plan_id,
+        "trial_plan_id": s.trial_plan_id,
         "currency": s.balance.currency,
         "created_at": s.created_at,
         "ended_at": s.ended_at,
@@ -190,6 +194,9 @@ def _subscription_from_row(row: Row) -> Subscription:
         first_failed_at=row["first_failed_at"],
         failed_tries=row["failed_tries"],
         balance=Money(row["balance"], row["currency"]),
+        period_credit=Money(row["period_credit"], row["currency"]),
+        next_plan_id=row["next_plan_id"],
+        trial_plan_id=row["trial_plan_id"],
         ended_at=row["ended_at"],
         version=row["version"],
     )
@@ -205,6 +212,7 @@ def _payment_to_row(p: Payment) -> dict[str, Any]:
         "status": p.status.value,
         "amount": p.amount.minor,
         "currency": p.amount.currency,
+        "credit": p.credit.minor,
         "refunded": p.refunded,
         "refund_reserved": p.refund_reserved,
         "period_number": p.period_number,
@@ -216,6 +224,7 @@ def _payment_to_row(p: Payment) -> dict[str, Any]:
         "payment_system": p.payment_system,
         "return_url": p.return_url,
         "sealed_token": p.sealed_token,
+        "card_id": p.card_id,
         "payment_method_id": p.payment_method_id,
         "provider_method_id": p.provider_method_id,
         "provider_payment_id": p.provider_payment_id,
@@ -249,9 +258,11 @@ def _payment_from_row(row: Row) -> Payment:
         pays_with=PaysWith(row["pays_with"]),
         created_at=row["created_at"],
         payment_system=row["payment_system"],
+        credit=Money(row["credit"], row["currency"]),
         by_person=row["by_person"],
         return_url=row["return_url"],
         sealed_token=row["sealed_token"],
+        card_id=row["card_id"],
         payment_method_id=row["payment_method_id"],
         provider_method_id=row["provider_method_id"],
         provider_payment_id=row["provider_payment_id"],
@@ -336,6 +347,10 @@ _METHOD = [
     *("user_id", "payment_system", "provider_method_id", "kind", "title", "created_at"),
     *("first6", "last4", "exp_month", "exp_year", "is_default", "removed_at"),
 ]
+_CARD = [
+    *("user_id", "first6", "last4", "exp_month", "exp_year", "created_at"),
+    *("fingerprint", "sealed", "key_id", "removed_at"),
+]
 _REGISTRATION = ["code", "name", "adapter", "enabled", "settings", "used", "archived_at"]
 
 
@@ -377,7 +392,9 @@ SUBSCRIPTIONS = AggregateMapping(
     tables.subscriptions,
     _subscription_to_row,
     _subscription_from_row,
-    select(tables.subscriptions, *_ITS_PLAN).join_from(tables.subscriptions, tables.plans),
+    select(tables.subscriptions, *_ITS_PLAN).join_from(
+        tables.subscriptions, tables.plans, tables.plans.c.id == tables.subscriptions.c.plan_id
+    ),
 )
 PAYMENTS = AggregateMapping(tables.payments, _payment_to_row, _payment_from_row, select(tables.payments))
 REFUNDS = AggregateMapping(tables.refunds, _refund_to_row, _refund_from_row, select(tables.refunds))
@@ -386,6 +403,12 @@ PAYMENT_METHODS: AggregateMapping[PaymentMethod] = AggregateMapping(
     _same_names(_METHOD),
     lambda row: PaymentMethod(id=row["id"], version=row["version"], **{name: row[name] for name in _METHOD}),
     select(tables.payment_methods),
+)
+CARDS: AggregateMapping[StoredCard] = AggregateMapping(
+    tables.cards,
+    _same_names(_CARD),
+    lambda row: StoredCard(id=row["id"], version=row["version"], **{name: row[name] for name in _CARD}),
+    select(tables.cards),
 )
 REGISTRATIONS: AggregateMapping[PaymentSystemRegistration] = AggregateMapping(
     tables.payment_systems,

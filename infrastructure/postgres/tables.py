@@ -166,6 +166,43 @@ payment_methods = Table(
     "is never charged again.",
 )
 
+cards = Table(
+    "cards",
+    metadata,
+    _id(),
+    _ref("user_id", "users.id", required=True),
+    _text("first6", required=True),
+    _text("last4", required=True),
+    Column("exp_month", SmallInteger, nullable=False),
+    Column("exp_year", SmallInteger, nullable=False),
+    _text("fingerprint"),
+    Column("sealed", LargeBinary),
+    _text("key_id"),
+    _time("created_at", required=True),
+    _time("removed_at"),
+    _version(),
+    CheckConstraint("first6 ~ '^[0-9]{6}$' AND last4 ~ '^[0-9]{4}$'", name="shown_digits"),
+    CheckConstraint("exp_month BETWEEN 1 AND 12", name="exp_month"),
+    CheckConstraint("exp_year BETWEEN 2000 AND 2999", name="exp_year"),
+    CheckConstraint(
+        "CASE WHEN removed_at IS NULL THEN num_nulls(fingerprint, sealed, key_id) = 0 "
+        "ELSE num_nonnulls(fingerprint, sealed, key_id) = 0 END",
+        name="removed_keeps_no_secret",
+    ),
+    # What stands there is a blob of the vault, under the key that the row names: never a number as it was entered.
+    CheckConstraint(
+        "octet_length(sealed) > 92 AND substring(sealed FROM 1 FOR 3) = '\\x435601'::bytea "
+        "AND substring(sealed FROM 5 FOR get_byte(sealed, 3)) = convert_to(key_id, 'UTF8')",
+        name="sealed",
+    ),
+    CheckConstraint("fingerprint ~ '^.+:[0-9a-f]{64}$'", name="fingerprint"),
+    Index("uq_cards_kept", "user_id", "fingerprint", unique=True, postgresql_where=text("removed_at IS NULL")),
+    Index("ix_cards_user", "user_id", text("created_at DESC"), text("id DESC")),
+    Index("ix_cards_key", "key_id", "id", postgresql_where=text("key_id IS NOT NULL")),
+    comment="Persons' stored cards (PAY-13): number and holder sealed by the vault under key_id, fingerprint an HMAC of the "
+    "number. A CVC stands nowhere. A removed card stays for the payments that name it and keeps no secret.",
+)
+
 subscriptions = Table(
     "subscriptions",
     metadata,
@@ -189,6 +226,9 @@ subscriptions = Table(
     _time("first_failed_at"),
     Column("failed_tries", SmallInteger, nullable=False),
     Column("balance", BigInteger, nullable=False),
+    Column("period_credit", BigInteger, nullable=False, server_default=text("0")),
+    _ref("next_plan_id", "plans.id"),
+    _ref("trial_plan_id", "plans.id"),
     _text("currency", required=True),
     _time("created_at", required=True),
     _time("ended_at"),
@@ -202,6 +242,8 @@ subscriptions = Table(
         "ended_at IS NULL OR (next_charge_at IS NULL AND remind_at IS NULL AND end_at IS NULL)", name="ended_is_quiet"
     ),
     CheckConstraint("balance >= 0", name="balance"),
+    CheckConstraint("period_credit >= 0", name="period_credit"),
+    CheckConstraint("next_plan_id <> plan_id", name="next_plan"),
     Index(
         "uq_subscriptions_one_running",
         "user_id",
@@ -209,8 +251,16 @@ subscriptions = Table(
         unique=True,
         postgresql_where=text("status NOT IN ('canceled', 'expired')"),
     ),
+    Index(
+        "uq_subscriptions_one_trial",
+        "trial_plan_id",
+        "user_id",
+        unique=True,
+        postgresql_where=text("trial_plan_id IS NOT NULL"),
+    ),
     Index("ix_subscriptions_user", "user_id", "created_at"),
     Index("ix_subscriptions_plan", "plan_id"),
+    Index("ix_subscriptions_next_plan", "next_plan_id", postgresql_where=text("next_plan_id IS NOT NULL")),
     Index("ix_subscriptions_method", "payment_method_id", postgresql_where=text("payment_method_id IS NOT NULL")),
     Index(
         "ix_subscriptions_due",
@@ -234,6 +284,7 @@ payments = Table(
     Column("attempt", Integer, nullable=False),
     _text("status", required=True),
     Column("amount", BigInteger, nullable=False),
+    Column("credit", BigInteger, nullable=False, server_default=text("0")),
     _text("currency", required=True),
     Column("refunded", BigInteger, nullable=False),
     Column("refund_reserved", BigInteger, nullable=False),
@@ -246,6 +297,7 @@ payments = Table(
     _text("payment_system"),
     _text("return_url"),
     Column("sealed_token", LargeBinary),
+    _ref("card_id", "cards.id"),
     _ref("payment_method_id", "payment_methods.id"),
     _text("provider_method_id"),
     _text("provider_payment_id"),
@@ -267,7 +319,9 @@ payments = Table(
     _one_of("kind", "first", "renewal", "plan_change", "binding", "external"),
     _one_of("status", "pending", "succeeded", "canceled", "unknown"),
     _one_of("pays_with", "redirect", "token", "saved", "card", "outside"),
+    CheckConstraint("(pays_with = 'card') = (card_id IS NOT NULL)", name="card"),
     CheckConstraint("amount >= 0", name="amount"),
+    CheckConstraint("credit >= 0", name="credit"),
     CheckConstraint("refunded >= 0 AND refund_reserved >= 0 AND refunded + refund_reserved <= amount", name="refunds"),
     CheckConstraint("(status IN ('succeeded', 'canceled')) = (settled_at IS NOT NULL)", name="settled"),
     _asked_while_open(),
@@ -302,6 +356,7 @@ payments = Table(
     Index("ix_payments_created", "created_at"),
     Index("ix_payments_plan", "plan_id"),
     Index("ix_payments_method", "payment_method_id", postgresql_where=text("payment_method_id IS NOT NULL")),
+    Index("ix_payments_card", "card_id", postgresql_where=text("card_id IS NOT NULL")),
     Index("ix_payments_ask_at", "ask_again_at", postgresql_where=text("ask_again_at IS NOT NULL")),
     Index("ix_payments_ask_by", "ask_again_by", postgresql_where=text("ask_again_by IS NOT NULL")),
     comment="Each try to collect money, written before anybody is asked for it (invariant 1). ask_again_at (the "

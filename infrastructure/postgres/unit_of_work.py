@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import any_, bindparam, func, insert, select, text, update
@@ -32,6 +33,12 @@ Step = Callable[["PostgresUnitOfWork"], Awaitable[None]]
 _LOCK_PERSON = select(tables.users.c.id).where(tables.users.c.id == bindparam("id")).with_for_update(key_share=True)
 # Where another transaction makes the same person meanwhile, this one waits for it and locks what it made.
 _NEW_PERSON = upsert(tables.users).on_conflict_do_update(index_elements=["id"], set_={"id": tables.users.c.id})
+_ERASE_PERSON = (
+    update(tables.users)
+    .where(tables.users.c.id == bindparam("its_id"))
+    .values(email=None, name=None, locale=None, erased_at=func.coalesce(tables.users.c.erased_at, bindparam("at")))
+    .returning(tables.users.c.erased_at)
+)
 _RAISE_VERSIONS = (
     update(tables.users)
     .where(tables.users.c.id == any_(bindparam("user_ids", type_=ARRAY(PGUUID(as_uuid=True)))))
@@ -81,6 +88,7 @@ class PostgresUnitOfWork:
         self.payments = books.PaymentBook(connection)
         self.refunds = books.RefundBook(connection)
         self.payment_methods = books.PaymentMethodBook(connection)
+        self.cards = books.CardBook(connection)
         self.registrations = books.RegistrationBook(connection)
         self.cases = PostgresCases(connection, around.new_id)
         self.inbox = PostgresInbox(connection, around.new_id)
@@ -112,6 +120,13 @@ class PostgresUnitOfWork:
             .values(**said, refreshed_at=self._around.clock.now())
         )
 
+    async def erase_person(self, user_id: UUID, at: datetime) -> datetime | None:
+        self._persons.add(user_id)
+        erased: datetime | None = (
+            await self.connection.execute(_ERASE_PERSON, {"its_id": user_id, "at": at})
+        ).scalar_one_or_none()
+        return erased
+
     async def owed_to_projections(self) -> Written:
         """What this transaction wrote or, where another was quicker, what is still owed of those whom it is about."""
         if self.written is None and self._persons:
@@ -135,6 +150,7 @@ class PostgresUnitOfWork:
         await self.plans.flush()
         await self.registrations.flush()
         await self.payment_methods.flush()
+        await self.cards.flush()
         subscriptions = await self.subscriptions.flush()
         payments = await self.payments.flush()
         await self.refunds.flush()

@@ -25,6 +25,7 @@ Limit = Annotated[int, Query(ge=1, le=100, description="How many items a page ha
 Cursor = Annotated[str | None, Query(max_length=MAX_CHARS, description="`next_cursor` of the page before.")]
 Instant = Annotated[str | None, Query(max_length=40, description="RFC 3339, or a day of the person's: 2026-01-31.")]
 Amount = Annotated[str | None, Query(max_length=16, description="With two decimals: 499.00")]
+PlanCode = Annotated[str, Query(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 ConsistencyToken = Annotated[
     str | None,
     Header(alias="Consistency-Token", description="From a command's reply: the answer shows at least that change."),

@@ -53,6 +53,7 @@ class SubscriptionShape(BaseModel):
     status: str
     current_period: PeriodShape | None
     cancel_at_period_end: bool
+    next_plan: PlanName | None
     next_charge_at: datetime | None
     payment_method: UsedMethod | None
     balance: MoneyShape
@@ -115,6 +116,14 @@ class PaymentMethodShape(BaseModel):
     created_at: datetime
 
 
+class CardShape(BaseModel):
+    id: UUID
+    first6: str
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
 class ActorShape(BaseModel):
     kind: str
     id: str
@@ -133,6 +142,15 @@ class RefundPreview(BaseModel):
     amount: MoneyShape
     full: bool
     payment_id: UUID | None
+    credit_not_returned: MoneyShape
+
+
+class ChangePlanPreview(BaseModel):
+    credit: MoneyShape
+    price: MoneyShape
+    charge: MoneyShape
+    balance_after: MoneyShape
+    period: PeriodShape
 
 
 class MonthShape(BaseModel):
@@ -205,6 +223,10 @@ class PaymentList(Page):
 
 class PaymentMethodList(Page):
     items: list[PaymentMethodShape]
+
+
+class CardList(Page):
+    items: list[CardShape]
 
 
 class NotificationList(Page):

@@ -9,12 +9,14 @@ from sqlalchemy import select
 from starlette.responses import Response
 
 from domain.errors import NotFoundHere
+from domain.plan_change import ChangeWhen
 from infrastructure.http.authentication import CurrentCaller, UserRoute
 from infrastructure.http.problems import responses
 from infrastructure.postgres.documents import event_document, subscription_document, subscription_rows
 from infrastructure.postgres.tables import events, subscriptions
-from queries.api.parameters import ConsistencyToken, CurrentSources, Cursor, Limit, json_reply
-from queries.api.shapes import EventList, RefundPreview, SubscriptionList, SubscriptionShape
+from queries.api.parameters import ConsistencyToken, CurrentSources, Cursor, Limit, PlanCode, json_reply
+from queries.api.shapes import ChangePlanPreview, EventList, RefundPreview, SubscriptionList, SubscriptionShape
+from queries.change_plan_preview import change_plan_preview
 from queries.refund_preview import refund_preview
 from queries.rows import newest_first, rows_of
 from queries.sources import Sources
@@ -99,6 +101,26 @@ async def preview_refund(
     """What would be returned if a refund were asked for now; 0.00 where nothing is due."""
     await _require_own(sources, subscription_id, caller.user_id)
     return json_reply(await refund_preview(sources.engine, subscription_id, sources.clock.now(), sources.rules))
+
+
+@router.get(
+    "/v1/subscriptions/{subscription_id}/change-plan-preview",
+    response_model=None,
+    responses={200: {"model": ChangePlanPreview}, **responses(409), **_PROBLEMS},
+)
+async def preview_change_plan(
+    subscription_id: UUID,
+    caller: CurrentCaller,
+    sources: CurrentSources,
+    plan_code: PlanCode,
+    when: ChangeWhen = ChangeWhen.NOW,
+    consistency: ConsistencyToken = None,
+) -> Response:
+    """What a change to that plan would come to now, or at the period's end; refused as the change itself would be."""
+    await _require_own(sources, subscription_id, caller.user_id)
+    return json_reply(
+        await change_plan_preview(sources.engine, subscription_id, plan_code, when, sources.clock.now(), sources.rules)
+    )
 
 
 async def _require_own(sources: Sources, subscription_id: UUID, user_id: UUID | None) -> None:

@@ -111,7 +111,12 @@ async def test_a_refund_preview_returns_all_in_the_first_days_and_a_share_later(
     mine = await books.subscription(user, plan)
     payment = await books.payment(user, mine, NOW - timedelta(days=1), period_end=NOW + timedelta(days=29))
     preview = await api.json(f"/v1/subscriptions/{mine}/refund-preview", user)
-    assert preview == {"amount": {"value": "499.00", "currency": "RUB"}, "full": True, "payment_id": str(payment)}
+    assert preview == {
+        "amount": {"value": "499.00", "currency": "RUB"},
+        "full": True,
+        "payment_id": str(payment),
+        "credit_not_returned": {"value": "0.00", "currency": "RUB"},
+    }
     await books.set(
         tables.payments, payment, period_start=NOW - timedelta(days=10), period_end=NOW + timedelta(days=20)
     )

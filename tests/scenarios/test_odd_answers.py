@@ -42,7 +42,9 @@ async def _written(cinema: Cinema, person: Person, choice: Token | Redirect) -> 
     """The intent to charge is committed, and nobody has been asked for the money yet."""
     command = Subscribe(Known(person.id), "premium", Money(49900), choice, "yookassa")
     async with cinema.service.transactions()() as uow:
-        return await subscribe(command, uow, cinema.service.world)
+        written = await subscribe(command, uow, cinema.service.world)
+    assert isinstance(written, Payment)
+    return written
 
 
 async def _there(cinema: Cinema, payment: dict[str, Any]) -> PaymentSnapshot:

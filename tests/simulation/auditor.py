@@ -15,7 +15,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from tests.simulation.heard import HeardEvent, LedgerPayment, LedgerRefund, SubscriptionRow
-from tests.simulation.rulebook import Expected, PlanTerms, refund_due
+from tests.simulation.rulebook import Expected, PlanTerms, met, refund_due, unused_share
 
 Letter = tuple[UUID, str, UUID]
 """Whom, which events, about which object."""
@@ -33,6 +33,8 @@ class BookedPayment:
     by_person: bool
     period_number: int
     requested_at: datetime
+    terms: PlanTerms
+    credit: int  # what of the price it does not pay
     status: str = "open"
     start: datetime | None = None
     end: datetime | None = None
@@ -79,6 +81,7 @@ class Auditor:
         self.refunds: dict[UUID, BookedRefund] = {}
         self.letters: Counter[Letter] = Counter()
         self.unknown_outcomes = 0
+        self.plan_changes = 0
         self.paid_days = 0.0
         self.ledger: dict[str, LedgerPayment] = {}
         self.ledger_refunds: dict[str, LedgerRefund] = {}
@@ -130,12 +133,7 @@ class Auditor:
 
     # --- subscriptions -------------------------------------------------------------------------------
     def _on_subscription_requested(self, event: HeardEvent) -> None:
-        twins = [
-            one
-            for one in self.subscriptions.values()
-            if one.user_id == event.user_id and one.terms.code == event.data["plan_code"] and not one.ended
-        ]
-        if twins:
+        if self._has(event.user_id, event.data["plan_code"], None):
             self.findings.double.append(f"{event.user_id} has a second subscription to {event.data['plan_code']}")
         self.subscriptions[event.subscription_id] = Expected(
             event.subscription_id, event.user_id, self.plans[event.data["plan_code"]], self.zones[event.user_id]
@@ -144,7 +142,75 @@ class Auditor:
     def _on_subscription_activated(self, event: HeardEvent) -> None:
         self._must(event, self._of(event).status == "active", "activated without money")
 
-    _on_subscription_renewed = _on_subscription_activated
+    def _on_subscription_renewed(self, event: HeardEvent) -> None:
+        it = self._of(event)
+        if event.payment_id is not None:
+            self._must(event, it.status == "active", "renewed without money")
+            return
+        due = it.next_charge is not None and it.next_charge <= event.at
+        owed = event.actor == "user" and it.status == "past_due"
+        used, charge, _ = met(self.prices[it.coming.code], it.balance)
+        may = it.running and not it.ending and it.ending_refund is None and it.open_payment is None
+        self._must(event, (due or owed) and may and charge == 0, "renewed for nothing")
+        start, end = it.paid(event.at, None, it.coming, used)
+        self.paid_days += (end - start).total_seconds() / 86400
+        self._letter(it.user_id, "subscription.renewed", it.id)
+
+    # --- changes of plan -------------------------------------------------------------------------------
+    def _on_subscription_plan_changed(self, event: HeardEvent) -> None:
+        it = self._of(event)
+        if event.payment_id is not None or event.data.get("quiet"):
+            return  # said with the payment, or with the renewal
+        terms = self.plans[event.data["plan_code"]]
+        used, charge, left = self._change(event, it, terms)
+        self._must(event, charge == 0, "a plan was changed without what is due for it")
+        self._changes(it, event.at, None, terms, used, left)
+        self._letter(it.user_id, "subscription.plan_changed", it.id)
+
+    def _on_subscription_plan_change_planned(self, event: HeardEvent) -> None:
+        it, terms = self._of(event), self.plans[event.data["plan_code"]]
+        self._change(event, it, terms)
+        self._must(event, it.end is not None and it.end > event.at, "planned for a period that is over")
+        it.next_terms = terms
+        self._letter(it.user_id, "subscription.plan_change_planned", it.id)
+
+    def _on_subscription_plan_change_dropped(self, event: HeardEvent) -> None:
+        it = self._of(event)
+        self._must(event, event.actor == "user" and it.next_terms is not None, "nothing was planned")
+        it.next_terms = None
+
+    def _change(self, event: HeardEvent, it: Expected, terms: PlanTerms) -> tuple[int, int, int]:
+        """Whether it may be changed like that, and how the new price is met: credit used, money, credit left."""
+        may = it.running and not it.ending and it.ending_refund is None and it.open_payment is None
+        self._must(event, event.actor == "user" and may, "a change of plan nobody may make")
+        taken = terms == it.terms or self._has(it.user_id, terms.code, it)
+        self._must(event, not taken, "changed to a plan that the person has")
+        credit = it.balance
+        if it.status == "active":
+            assert it.start is not None
+            assert it.end is not None
+            payer = self.payments[it.payer] if it.payer is not None else None
+            paid = it.credit + (payer.amount if payer else 0)
+            returned = payer.refunded + payer.reserved if payer else 0
+            credit += unused_share(paid, paid - returned, it.start, it.end, event.at)
+        return met(self.prices[terms.code], credit)
+
+    def _changes(self, it: Expected, at: datetime, payer: UUID | None, terms: PlanTerms, used: int, left: int) -> None:
+        """What is left of the old period is not lived through: it counts for no month."""
+        self.plan_changes += 1
+        assert it.end is not None
+        self.paid_days -= max((it.end - at).total_seconds(), 0) / 86400
+        it.changed(at, payer, terms, used, left)
+        assert it.start is not None
+        self.paid_days += (it.end - it.start).total_seconds() / 86400
+
+    def _has(self, user_id: UUID, plan_code: str, beside: Expected | None) -> bool:
+        """Whether the person has, or is to have, a subscription to that plan, another than `beside`."""
+        return any(
+            one.user_id == user_id and not one.ended and plan_code in (one.terms.code, one.coming.code)
+            for one in self.subscriptions.values()
+            if one is not beside
+        )
 
     def _on_subscription_past_due(self, event: HeardEvent) -> None:
         it = self._of(event)
@@ -161,7 +227,8 @@ class Auditor:
         self._must(
             event, timely and it.next_charge is not None and it.next_charge > event.at, "reminded at a wrong time"
         )
-        self._must(event, _minor(event.data["amount"]) == self.prices[it.terms.code], "reminded with a wrong price")
+        _, charge, _ = met(self.prices[it.coming.code], it.balance)
+        self._must(event, _minor(event.data["amount"]) == charge > 0, "reminded with a wrong price")
         it.remind_at = None
         self._letter(it.user_id, "subscription.charge_planned", it.id)
 
@@ -210,8 +277,16 @@ class Auditor:
         assert event.payment_id is not None
         by_person = event.actor == "user"
         self._must(event, it.open_payment is None, "a second payment while one is open")
-        self._must(event, _minor(data["amount"]) == self.prices[it.terms.code], "asked for a wrong amount")
-        if data["kind"] == "first":
+        terms = self.plans[data["plan_code"]]
+        if data["kind"] == "plan_change":
+            used, charge, _ = self._change(event, it, terms)
+        else:
+            used, charge, _ = met(self.prices[it.coming.code], it.balance)
+            self._must(event, terms == it.coming, "asked for another plan's price")
+        self._must(event, _minor(data["amount"]) == charge > 0, "asked for a wrong amount")
+        if data["kind"] == "plan_change":
+            pass  # looked at above
+        elif data["kind"] == "first":
             self._must(event, it.status == "pending", "a first payment of what has begun")
         elif by_person:
             self._must(
@@ -230,6 +305,8 @@ class Auditor:
             by_person or data["kind"] == "first",
             it.number + 1,
             event.at,
+            terms,
+            used,
         )
         self.payments[booked.id], it.open_payment = booked, booked.id
 
@@ -247,14 +324,20 @@ class Auditor:
         self._must(event, true and payment.status == "open", "booked as paid what was not")
         payment.status, it.open_payment = "succeeded", None
         late = it.status != "pending" if payment.kind == "first" else not it.running
+        late = late or (payment.kind == "plan_change" and self._has(it.user_id, payment.terms.code, it))
         if late or it.ending or it.ending_refund is not None:
             return  # it goes back: see _on_refund_requested and the check of a quiet time
         used = next((one.method for one in taken if one.status == "succeeded"), None)
         if used is not None and used not in self._removed:
             it.method = used
         happened = "subscription.activated" if payment.kind == "first" else "subscription.renewed"
-        payment.start, payment.end = it.paid(event.at, payment.id)
-        self.paid_days += (payment.end - payment.start).total_seconds() / 86400
+        if payment.kind == "plan_change":
+            happened = "subscription.plan_changed"
+            self._changes(it, event.at, payment.id, payment.terms, payment.credit, 0)
+            payment.start, payment.end = it.start, it.end
+        else:
+            payment.start, payment.end = it.paid(event.at, payment.id, payment.terms, payment.credit)
+            self.paid_days += (payment.end - payment.start).total_seconds() / 86400
         self._letter(it.user_id, f"payment.succeeded {happened}", payment.id)
 
     def _on_payment_failed(self, event: HeardEvent) -> None:
@@ -385,6 +468,10 @@ class Auditor:
                 "open_payment_id": it.open_payment,
                 "refunding": it.ending_refund is not None,
                 "has_method": it.has_method,
+                "plan_code": it.terms.code,
+                "next_plan_code": it.next_terms.code if it.next_terms else None,
+                "balance": it.balance,
+                "period_credit": it.credit,
             }
             if it.ended:
                 del predicted["refunding"], predicted["has_method"]
@@ -430,7 +517,8 @@ class Auditor:
             if it.end_at is not None and it.end_at <= now and it.open_payment is None:
                 self.findings.stuck.append(f"subscription {it.id} was to end at {it.end_at}")
             overdue = it.remind_at is not None and it.remind_at <= now - timedelta(days=1)
-            if overdue and it.next_charge is not None and it.next_charge > now:
+            # With a balance nothing may have been due when it was to be told of.
+            if overdue and it.next_charge is not None and it.next_charge > now and not it.balance:
                 self.findings.lost.append(f"subscription {it.id} was not reminded at {it.remind_at}")
 
     def compare_access(self, user_id: UUID, shown: dict[UUID, datetime], now: datetime) -> None:

@@ -62,3 +62,7 @@ class SubscriptionRow:
     open_payment_id: UUID | None
     refunding: bool
     has_method: bool
+    plan_code: str
+    next_plan_code: str | None
+    balance: int
+    period_credit: int

@@ -25,13 +25,16 @@ CHECKOUT = Path(__file__).parents[2]
 FOLDER = Path(__file__).with_name("mutants")
 _KEPT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "node_modules", "build")
 _HEAD = re.compile(
-    r"breaks: (?P<breaks>.+)\nshows as: (?P<shows>.+)\nfound by: seed (?P<seed>\d+), world (?P<world>\d+)\n"
+    r"breaks: (?P<breaks>.+)\nshows as: (?P<shows>.+)\n"
+    r"found by: seed (?P<seed>\d+), world (?P<world>\d+)(, plan changes (?P<plan_changes>0\.\d+))?\n"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`shows`: a word that one of the findings must have. `seed`, `world`: where it is known to be found."""
+    """`shows`: a word that one of the findings must have. `seed`, `world`: where it is known to be found;
+    `plan_changes`: how likely people are to change plans there.
+    """
 
     name: str
     patch: Path
@@ -39,6 +42,7 @@ class Mutant:
     shows: str
     seed: int
     world: int
+    plan_changes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ def mutants() -> list[Mutant]:
     for patch in sorted(FOLDER.glob("*.patch")):
         head = _HEAD.match(patch.read_text("utf-8"))
         assert head is not None, f"{patch.name} does not begin with what it breaks, how it shows and where it is found"
-        found.append(Mutant(patch.stem, patch, head["breaks"], head["shows"], int(head["seed"]), int(head["world"])))
+        where = (int(head["seed"]), int(head["world"]), float(head["plan_changes"] or 0))
+        found.append(Mutant(patch.stem, patch, head["breaks"], head["shows"], *where))
     return found
 
 
@@ -90,9 +95,10 @@ def _git_apply(mutant: Mutant, folder: Path, *options: str) -> subprocess.Comple
 
 def look_for(mutant: Mutant) -> Found:
     """Play the world that is known to show it, on the patched code, in a process of its own."""
+    world = (str(mutant.seed), str(mutant.world), str(mutant.plan_changes))
     with patched(mutant) as copy:
         played = subprocess.run(  # noqa: S603 -- our own interpreter and module
-            [sys.executable, "-m", "tests.simulation.play_one", str(mutant.seed), str(mutant.world)],
+            [sys.executable, "-m", "tests.simulation.play_one", *world],
             cwd=copy,
             check=True,
             capture_output=True,

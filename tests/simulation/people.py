@@ -69,11 +69,15 @@ class Person:
 
 
 class Wishes:
-    """Turns a visit into requests and deeds. `prices`: of plans by code, minor units, as they hold now."""
+    """Turns a visit into requests and deeds. `prices`: of plans by code, minor units, as they hold now.
 
-    def __init__(self, chance: Chance, prices: dict[str, int]) -> None:
+    `plan_changes`: how likely it is that a person who visits takes another plan.
+    """
+
+    def __init__(self, chance: Chance, prices: dict[str, int], plan_changes: float) -> None:
         self._chance = chance
         self._prices = prices
+        self._plan_changes = plan_changes
 
     def visit(
         self, person: Person, it: Expected | None, now: datetime, tokenise: Any
@@ -118,6 +122,8 @@ class Wishes:
         if self._happens(f"{name}: pays what is owed", 0.6):
             body = {"payment": self._instrument(name, tokenise)}
             return self._twice(name, self._ask(person, name, f"{it.id}/payments", body, now))
+        if self._happens(f"{name}: goes on with another plan", self._plan_changes):
+            return self._another_plan(person, it, name, now)
         if self._happens(f"{name}: has had enough", 0.2):
             return self._twice(name, self._ask(person, name, f"{it.id}/cancel", {"when": "now"}, now))
         return []
@@ -154,11 +160,27 @@ class Wishes:
             requests = self._twice(name, self._ask(person, name, f"{it.id}/cancel", {"when": "now"}, now))
         elif self._happens(f"{name}: wants money back", 0.05):
             requests = self._twice(name, self._ask(person, name, f"{it.id}/refunds", {"reason": "bored"}, now))
+        elif self._happens(f"{name}: takes another plan", self._plan_changes):
+            requests = self._another_plan(person, it, name, now)
         elif self._happens(f"{name}: support renews", 0.05):
             requests = self.internally(
                 person, f"{name}: support renews", "/renewals", {"subscription_id": str(it.id)}, now
             )
         return requests
+
+    def _another_plan(self, person: Person, it: Expected, name: str, now: datetime) -> list[Request]:
+        """Now or at the period's end, by the saved method or on a page; some plan to, and keep what they have."""
+        plans = [code for code in self._prices if code != it.terms.code]
+        code = it.terms.code if it.next_terms is not None else self._chance.pick(f"{name}: which plan", plans)
+        later = it.next_terms is not None or self._chance.draw(f"{name}: changes when") < 0.3
+        body: dict[str, Any] = {
+            "plan_code": code,
+            "price": _money(self._prices[code]),
+            "when": "period_end" if later else "now",
+        }
+        if not later and (not it.has_method or self._chance.draw(f"{name}: pays the change how") < 0.3):
+            body["payment"] = {"type": "redirect", "return_url": BACK}
+        return self._twice(name, self._ask(person, name, f"{it.id}/change-plan", body, now))
 
     def internally(self, person: Person, name: str, path: str, body: dict[str, Any], now: datetime) -> list[Request]:
         return self._twice(name, Request(name, person, "POST", f"/internal/v1{path}", body, name, now, internal=True))

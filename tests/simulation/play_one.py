@@ -8,12 +8,11 @@ from tests.simulation.run import play_one
 from tests.simulation.servers import servers
 from tests.simulation.world import WorldSize
 
-SMALL = WorldSize(people=60, days=150, quiet_every_days=30)
 
-
-def main(seed: str, world: str) -> None:
+def main(seed: str, world: str, plan_changes: str) -> None:
+    small = WorldSize(people=60, days=150, quiet_every_days=30, plan_changes=float(plan_changes))
     with servers() as found:
-        outcome = play_one(found, f"{seed}/{world}", SMALL)
+        outcome = play_one(found, f"{seed}/{world}", small)
     sys.stdout.writelines(f"{line}\n" for line in outcome.findings)
 
 

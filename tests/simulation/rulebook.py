@@ -18,6 +18,7 @@ FULL_REFUND = timedelta(days=7)
 PATIENCE = timedelta(days=7)
 RETRY_DAYS = (1, 3, 5, 7)
 LEAST_LEFT = 100
+LEAST_CHARGE = 100
 
 LATER = {"insufficient_funds", "issuer_unavailable", "payment_method_limit_exceeded", "internal_timeout"}
 FEW = {"general_decline", "call_issuer"}
@@ -64,6 +65,20 @@ def refund_due(captured: int, left: int, start: datetime, end: datetime, now: da
     return left if 0 < left - amount < LEAST_LEFT else amount
 
 
+def unused_share(paid: int, kept: int, start: datetime, end: datetime, now: datetime) -> int:
+    """What of a period's price is credit for another plan now: its unused seconds' share, of what was not returned."""
+    whole = int((end - start).total_seconds())
+    ahead = min(max(0, int((end - now).total_seconds())), whole)
+    return min(int(Fraction(paid * ahead, whole) + Fraction(1, 2)), kept)
+
+
+def met(price: int, credit: int) -> tuple[int, int, int]:
+    """How a price is met: credit used, money asked for, credit left."""
+    used = min(price, credit)
+    rest = price - used
+    return used, rest if rest >= LEAST_CHARGE else 0, credit - used
+
+
 @dataclass(slots=True)
 class Expected:
     """What one subscription must look like."""
@@ -87,6 +102,15 @@ class Expected:
     open_payment: UUID | None = None
     ending_refund: UUID | None = None
     payers: list[UUID] = field(default_factory=list)
+    payer: UUID | None = None  # of the current period; None where credit paid it
+    credit: int = 0  # of the current period
+    balance: int = 0
+    next_terms: PlanTerms | None = None
+
+    @property
+    def coming(self) -> PlanTerms:
+        """What the next period is of."""
+        return self.next_terms or self.terms
 
     @property
     def has_method(self) -> bool:
@@ -100,17 +124,34 @@ class Expected:
     def ended(self) -> bool:
         return self.status in ("canceled", "expired")
 
-    def paid(self, at: datetime, payment_id: UUID) -> tuple[datetime, datetime]:
+    def paid(self, at: datetime, payer: UUID | None, terms: PlanTerms, credit: int) -> tuple[datetime, datetime]:
         """A period was paid: it begins now, or joins the last one while its grace lasts."""
         if self.end is None or at >= self.end + GRACE:
             self.start = self.anchor = at
         else:
             self.start = self.end
+            if (terms.unit, terms.count) != (self.terms.unit, self.terms.count):
+                self.anchor = self.end
+        self.balance -= credit
+        return self._begin(payer, terms, credit)
+
+    def changed(self, at: datetime, payer: UUID | None, terms: PlanTerms, credit: int, balance: int) -> None:
+        """The plan was changed: a full period of the new one begins now."""
+        self.start = self.anchor = at
+        self.balance = balance
+        self._begin(payer, terms, credit)
+
+    def _begin(self, payer: UUID | None, terms: PlanTerms, credit: int) -> tuple[datetime, datetime]:
+        if terms != self.terms:
+            self.terms, self.next_terms = terms, None
+        self.credit, self.payer = credit, payer
+        assert self.start is not None
         assert self.anchor is not None
         self.end = period_end(self.anchor, self.zone, self.terms, self.start)
         self.number += 1
         self.status, self.first_failed, self.tries = "active", None, 0
-        self.payers.append(payment_id)
+        if payer is not None:
+            self.payers.append(payer)
         self.plan()
         return self.start, self.end
 

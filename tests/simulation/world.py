@@ -46,9 +46,12 @@ _MONTH_DAYS = 365.2425 / 12
 
 @dataclass(frozen=True, slots=True)
 class WorldSize:
+    """`plan_changes`: how likely it is that a person who visits takes another plan."""
+
     people: int = 500
     days: int = 400
     quiet_every_days: int = 75
+    plan_changes: float = 0.06
 
 
 @dataclass(slots=True)
@@ -96,7 +99,7 @@ class World:
     ) -> None:
         self.stage, self.chance, self.size = stage, chance, size
         self.auditor = Auditor({plan.code: plan for plan in PLANS})
-        self.wishes = Wishes(chance, self.auditor.prices)
+        self.wishes = Wishes(chance, self.auditor.prices, size.plan_changes)
         self.outcome = Outcome(seed)
         self.requests: list[Request] = []
         self.deeds: list[Deed] = []
@@ -448,7 +451,9 @@ class World:
             async with outside():
                 subscriptions = await self.stage.books.fetch(
                     "SELECT id, status, period_number, period_start, period_end, cancel_at_period_end, next_charge_at, "
-                    "end_at, open_payment_id, refunding, payment_method_id IS NOT NULL AS has_method "
+                    "end_at, open_payment_id, refunding, payment_method_id IS NOT NULL AS has_method, balance, "
+                    "period_credit, (SELECT code FROM plans WHERE plans.id = plan_id) AS plan_code, "
+                    "(SELECT code FROM plans WHERE plans.id = next_plan_id) AS next_plan_code "
                     "FROM subscriptions WHERE id = ANY($1)",
                     list(auditor.touched),
                 )
@@ -530,6 +535,7 @@ class World:
         outcome.counts["payments that succeeded"] = sum(p.status == "succeeded" for p in auditor.payments.values())
         outcome.counts["payments that were canceled"] = sum(p.status == "canceled" for p in auditor.payments.values())
         outcome.counts["refunds"] = len(auditor.refunds)
+        outcome.counts["plans that were changed"] = auditor.plan_changes
         outcome.counts["unknown outcomes"] = auditor.unknown_outcomes
         outcome.counts["mails"] = len(self.stage.service.mailbox.letters)
         outcome.crash_places, outcome.faults = self.stage.turns.crashes, self.stage.shop.faults

@@ -1,0 +1,59 @@
+"""What a change of plan asked for now would come to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.errors import AlreadySubscribed, NotFoundHere, PlanNotFound
+from domain.plan import Plan
+from domain.plan_change import ChangeWhen, quote_change
+from domain.rules import Rules
+from domain.subscription import ENDED, Subscription
+from infrastructure.postgres.books import PaymentBook, PlanBook, SubscriptionBook
+from infrastructure.postgres.documents import moment, money
+from infrastructure.postgres.tables import subscriptions
+
+
+async def change_plan_preview(
+    engine: AsyncEngine, subscription_id: UUID, plan_code: str, when: ChangeWhen, now: datetime, rules: Rules
+) -> dict[str, Any]:
+    """`{credit, price, charge, balance_after, period}`; raises what the command would raise, and locks nothing."""
+    async with engine.connect() as connection:
+        subscription = await SubscriptionBook(connection).find(subscription_id)
+        if subscription is None:
+            raise NotFoundHere("subscription")
+        plan = await PlanBook(connection, now).by_code(plan_code)
+        if plan is None or not plan.for_sale:
+            raise PlanNotFound(plan_code)
+        await _require_not_taken(plan, subscription, connection)
+        paid = await PaymentBook(connection).shown_of_current_period(subscription_id, subscription.period_number)
+    quote = quote_change(subscription, paid, plan, when, now, rules)
+    currency = plan.price.currency
+    return {
+        "credit": money(quote.unused.minor, currency),
+        "price": money(quote.bill.price.minor, currency),
+        "charge": money(quote.bill.charge.minor, currency),
+        "balance_after": money(quote.bill.balance.minor, currency),
+        "period": {"start": moment(quote.period.start), "end": moment(quote.period.end)},
+    }
+
+
+async def _require_not_taken(plan: Plan, subscription: Subscription, connection: AsyncConnection) -> None:
+    """The person has at most one subscription to a plan, this one included."""
+    theirs = or_(
+        subscriptions.c.plan_id == plan.id,
+        (subscriptions.c.next_plan_id == plan.id) & (subscriptions.c.id != subscription.id),
+    )
+    query = select(subscriptions.c.id).where(
+        subscriptions.c.user_id == subscription.user_id,
+        subscriptions.c.status.not_in([status.value for status in ENDED]),
+        theirs,
+    )
+    taken = (await connection.execute(query.order_by(subscriptions.c.id).limit(1))).scalar_one_or_none()
+    if taken is not None:
+        raise AlreadySubscribed(taken)

@@ -1,0 +1,68 @@
+"""Who a person was can be forgotten; what was paid stays in the books, under an id that leads to nobody."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import httpx
+from sqlalchemy import select
+
+from infrastructure.postgres.tables import users
+from tests.scenarios.cinema import GOOD_CARD, Cinema, Person
+
+
+async def _erased(cinema: Cinema, person: Person) -> httpx.Response:
+    return await cinema.as_service("DELETE", f"/internal/v1/users/{person.id}/personal-data")
+
+
+async def test_the_person_is_forgotten_and_the_payments_stay(cinema: Cinema) -> None:
+    anna = await cinema.person(name="Anna", locale="en")
+    its_id = (await anna.subscribes("premium", "499.00")).json()["subscription"]["id"]
+    await anna.posts("/v1/cards", {"number": GOOD_CARD, "exp_month": 12, "exp_year": 2030})
+    mails = await anna.mails()
+
+    reply = await _erased(cinema, anna)
+
+    assert (reply.status_code, reply.json()["ended"]) == (202, [its_id])
+    async with cinema.service.engine.connect() as connection:
+        row = (await connection.execute(select(users).where(users.c.id == anna.id))).one()
+    assert (row.email, row.name, row.locale) == (None, None, None)
+    assert await anna.payments() == [("first", "succeeded", "499.00")]
+    assert (await anna.subscription())["status"] == "canceled"
+    assert (await anna.reads("/v1/payment-methods"))["items"] == (await anna.reads("/v1/cards"))["items"] == []
+    await cinema.time_passes(days=40)
+    assert (await anna.charged(), await anna.mails()) == (["499.00"], mails)
+
+
+async def test_a_token_that_still_lives_brings_nothing_back(cinema: Cinema) -> None:
+    boris = await cinema.person(name="Boris")
+    await boris.subscribes("premium", "499.00")
+    await _erased(cinema, boris)
+    await boris.subscribes("premium", "499.00")
+    async with cinema.service.engine.connect() as connection:
+        assert (await connection.execute(select(users.c.email).where(users.c.id == boris.id))).scalar_one() is None
+
+
+async def test_money_on_its_way_when_the_person_is_erased_goes_back(cinema: Cinema) -> None:
+    vera = await cinema.person()
+    payment = (await vera.subscribes("premium", "499.00", card=None)).json()["payment"]
+    await _erased(cinema, vera)
+
+    await cinema.yookassa.pay(payment["provider_payment_id"], GOOD_CARD)
+    await cinema.time_passes(hours=2)
+
+    shown = await vera.reads(f"/v1/payments/{payment['id']}")
+    assert (shown["status"], shown["refunded"]["value"]) == ("succeeded", "499.00")
+
+
+async def test_twice_is_once_and_nobody_is_not_found(cinema: Cinema) -> None:
+    gleb = await cinema.person()
+    await gleb.subscribes("premium", "499.00")
+    first, second = await _erased(cinema, gleb), await _erased(cinema, gleb)
+    assert (second.status_code, second.json()["erased_at"]) == (202, first.json()["erased_at"])
+    assert second.json()["ended"] == []
+    nobody = await cinema.as_service("DELETE", f"/internal/v1/users/{uuid4()}/personal-data")
+    assert (nobody.status_code, nobody.json()["code"]) == (404, "not_found")
+    as_person = {"Authorization": f"Bearer {gleb.token}", "Idempotency-Key": "erase"}
+    refused = await cinema.api.delete(f"/internal/v1/users/{gleb.id}/personal-data", headers=as_person)
+    assert refused.status_code == 403
