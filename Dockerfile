@@ -3,6 +3,7 @@
 #   python -m main [--side commands|queries]   the HTTP side (default: both)
 #   python -m jobs.worker                      charges, retries, the janitor, mails
 #   python -m jobs.projector                   carries changes into Elasticsearch and Redis
+#   python -m admin                            the admin panel
 #   billing migrate                            brings the schema up to date, and ends
 
 FROM python:3.11-slim-bookworm AS packages

@@ -11,10 +11,11 @@ from commands.executor import Executor
 from commands.world import World
 from domain.events import SYSTEM, Actor
 from domain.ports import Clock
-from infrastructure.auth.directory import UserDirectory, token_in
+from infrastructure.auth.directory import UserDirectory
 from infrastructure.auth.errors import UnusableKey
 from infrastructure.auth.jwks import JwksKeys, Patience
 from infrastructure.auth.keys import StaticKeys
+from infrastructure.auth.service_token import token_in
 from infrastructure.auth.tokens import TokenVerifier
 from infrastructure.cards.vault import CardVault
 from infrastructure.clock import HeldClock, SystemClock

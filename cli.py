@@ -64,16 +64,22 @@ def run(
 
 @app.command()
 def migrate() -> None:
-    """Bring the database's schema up to date."""
+    """Bring the database's schema up to date, and the admin panel's own tables."""
     import os  # noqa: PLC0415
+    import secrets  # noqa: PLC0415
 
     from infrastructure.local.checkout import CHECKOUT  # noqa: PLC0415
-    from infrastructure.local.parts import migrate_command  # noqa: PLC0415
+    from infrastructure.local.parts import PANEL, migrate_command  # noqa: PLC0415
 
-    database_url = require(stack_settings().database_url, "BILLING_DATABASE_URL")
-    environment = {**os.environ, "BILLING_DATABASE_URL": database_url}
-    done = subprocess.run(migrate_command(), cwd=CHECKOUT, env=environment, check=False)  # noqa: S603 - our own command
-    raise typer.Exit(done.returncode)
+    given = stack_settings()
+    database_url = require(given.database_url, "BILLING_DATABASE_URL")
+    # What makes the admin panel's tables signs nothing: any key will do where none is given.
+    key = given.admin_secret_key or secrets.token_urlsafe(48)
+    environment = {**os.environ, "BILLING_DATABASE_URL": database_url, "BILLING_ADMIN_SECRET_KEY": key}
+    for command in (migrate_command(), [*PANEL, "migrate"]):
+        done = subprocess.run(command, cwd=CHECKOUT, env=environment, check=False)  # noqa: S603 - our own command
+        if done.returncode:
+            raise typer.Exit(done.returncode)
 
 
 @app.command()
@@ -394,7 +400,7 @@ def _show_stack(stack: dict[str, Any], seconds: float, wishes: Settings) -> None
     api = stack["api"]
     rows = [
         ("API", api, "pages at /docs"),
-        ("admin", stack["admin"], ""),
+        ("admin", stack["admin"], _first_administrator(stack, wishes)),
         ("YooKassa", stack["yookassa"], "payment pages, test cards"),
         ("auth", stack["auth"], "`billing token` prints a token"),
         ("mailbox", stack["mailbox"], "every mail that was sent"),
@@ -412,6 +418,13 @@ def _show_stack(stack: dict[str, Any], seconds: float, wishes: Settings) -> None
         _screen.print("Time is held: `.venv/bin/billing clock advance 31d` moves it, BILLING_CLOCK=system lets it run.")
     _screen.print(f"Logs: {wishes.home_dir / 'logs'}")
     _screen.print(f"Ready after {seconds:.1f} s. Next: `make demo` in a second terminal; Ctrl-C here ends everything.")
+
+
+def _first_administrator(stack: dict[str, Any], wishes: Settings) -> str:
+    if stack["admin"] is None:
+        return ""
+    password = wishes.admin_password or Home(wishes.home_dir).panel_secrets()["password"]
+    return f"user admin, password {password} (until it is changed there)"
 
 
 def _without_password(address: str | None) -> str | None:

@@ -12,7 +12,7 @@ import ipaddress
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -20,6 +20,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from domain.money import Money
 from domain.rules import Rules
 from jobs.durations import parse_duration
+
+_S = TypeVar("_S", bound=BaseSettings)
 
 Duration = Annotated[
     timedelta, BeforeValidator(lambda given: parse_duration(given) if isinstance(given, str) else given)
@@ -53,7 +55,9 @@ class SettingsError(Exception):
     """A setting is wrong or missing; the message names it and says what was expected."""
 
 
-class Settings(BaseSettings):
+class PanelSettings(BaseSettings):
+    """What the admin panel is given, and no more: neither the payment system's secret nor the keys of cards."""
+
     model_config = SettingsConfigDict(env_prefix="BILLING_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     environment: Environment = Environment.LOCAL
@@ -61,10 +65,40 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     admin_port: Annotated[int, Field(ge=1, le=65535)] = 8001
     public_url: str | None = None
-    home_dir: Path = Path(__file__).resolve().parent / ".local"
     log_level: str = "INFO"
-
     database_url: str | None = None
+
+    admin_url: str | None = None  # the panel's address as browsers see it
+    admin_api_url: str | None = None
+    admin_api_token: str | None = Field(default=None, repr=False)  # or the path of a file that holds it
+    admin_reads_url: str | None = Field(default=None, repr=False)
+    admin_secret_key: Annotated[str, Field(min_length=32)] | None = Field(default=None, repr=False)
+    admin_password: str | None = Field(default=None, repr=False)  # of the first administrator, locally
+
+    @field_validator("database_url", "admin_reads_url")
+    @classmethod
+    def _postgres(cls, value: str | None) -> str | None:
+        return _with_scheme(value, "postgresql://…", "postgresql://", "postgres://")
+
+    @field_validator("public_url", "admin_url", "admin_api_url")
+    @classmethod
+    def _web(cls, value: str | None) -> str | None:
+        checked = _with_scheme(value, "http://… or https://…", "http://", "https://")
+        return checked.rstrip("/") if checked else None
+
+    @property
+    def base_url(self) -> str:
+        """The address that goes into links, without a slash at its end."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def production(self) -> bool:
+        return self.environment is Environment.PRODUCTION
+
+
+class Settings(PanelSettings):
+    home_dir: Path = Path(__file__).resolve().parent / ".local"
+
     redis_url: str | None = None
     elasticsearch_url: str | None = None  # "none": history is read from Postgres
 
@@ -126,11 +160,6 @@ class Settings(BaseSettings):
                 raise ValueError(f"expected addresses like 10.0.0.1 or networks like 10.0.0.0/8, not {proxy}") from None
         return value
 
-    @field_validator("database_url")
-    @classmethod
-    def _postgres(cls, value: str | None) -> str | None:
-        return _with_scheme(value, "postgresql://…", "postgresql://", "postgres://")
-
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, value: str | None) -> str | None:
@@ -141,7 +170,7 @@ class Settings(BaseSettings):
     def _elasticsearch(cls, value: str | None) -> str | None:
         return value if value == "none" else _with_scheme(value, "http://… or none", "http://", "https://")
 
-    @field_validator("yookassa_api_url", "auth_jwks_url", "auth_api_url", "public_url")
+    @field_validator("yookassa_api_url", "auth_jwks_url", "auth_api_url")
     @classmethod
     def _http(cls, value: str | None) -> str | None:
         checked = _with_scheme(value, "http://… or https://…", "http://", "https://")
@@ -175,11 +204,6 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def base_url(self) -> str:
-        """The address that goes into links, without a slash at its end."""
-        return self.public_url or f"http://{self.host}:{self.port}"
-
-    @property
     def rules(self) -> Rules:
         return Rules(
             grace=self.grace,
@@ -190,10 +214,6 @@ class Settings(BaseSettings):
             few_retries=self.few_retries,
             patience_after_asking=self.patience_after_asking,
         )
-
-    @property
-    def production(self) -> bool:
-        return self.environment is Environment.PRODUCTION
 
 
 def parse_card_keys(text: str) -> list[tuple[str, bytes]]:
@@ -215,8 +235,29 @@ def parse_card_keys(text: str) -> list[tuple[str, bytes]]:
 
 def load(**overrides: Any) -> Settings:
     """Read the settings; raises SettingsError naming each variable that is wrong."""
+    return _read(Settings, overrides)
+
+
+def load_panel(*, serving: bool = False) -> PanelSettings:
+    """Read what the admin panel needs; raises SettingsError naming each variable that is wrong or missing.
+
+    `serving`: with what it needs to be reached and to reach the API, beside what its own tables need.
+    """
+    given = _read(PanelSettings, {})
+    wanted = ["database_url", "admin_secret_key"]
+    if given.production and serving:
+        wanted += ["admin_url", "admin_api_url", "admin_api_token"]
+    if given.production and given.admin_password is not None:
+        raise SettingsError("BILLING_ADMIN_PASSWORD: production has no built-in administrator; see docs/operations.md")
+    missing = [f"BILLING_{name.upper()}: the admin panel needs it" for name in wanted if getattr(given, name) is None]
+    if missing:
+        raise SettingsError("\n".join(missing))
+    return given
+
+
+def _read(kind: type[_S], given: dict[str, Any]) -> _S:
     try:
-        return Settings(**overrides)
+        return kind(**given)
     except ValidationError as error:
         lines = []
         for problem in error.errors():

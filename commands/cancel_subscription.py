@@ -15,7 +15,9 @@ from domain.subscription import CancelWhen, Subscription
 
 @dataclass(frozen=True, slots=True)
 class CancelSubscription:
-    user_id: UUID
+    """`user_id` None: asked from inside, whosever it is."""
+
+    user_id: UUID | None
     subscription_id: UUID
     when: CancelWhen
     reason: str | None

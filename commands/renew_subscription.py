@@ -14,11 +14,15 @@ from domain.errors import NotDue, PaymentInProgress
 from domain.payment import Payment, PaymentKind
 from domain.plan_change import bill
 from domain.ports import UnitOfWork
+from domain.subscription import SubscriptionStatus
 
 
 @dataclass(frozen=True, slots=True)
 class RenewSubscription:
+    """`early`: where a refused charge waits for its next try, make that try now."""
+
     subscription_id: UUID
+    early: bool = False
 
 
 class NothingToCharge(NotDue):
@@ -35,7 +39,9 @@ async def renew_subscription(command: RenewSubscription, uow: UnitOfWork, world:
     if subscription.open_payment_id is not None:
         raise PaymentInProgress(subscription.open_payment_id)
     due_at = subscription.next_charge_at
-    if due_at is None or due_at > world.clock.now() or subscription.refunding:
+    takes_the_next_try = command.early and subscription.status is SubscriptionStatus.PAST_DUE
+    is_due = due_at is not None and (due_at <= world.clock.now() or takes_the_next_try)
+    if not is_due or subscription.refunding:
         raise NotDue("Nothing of this subscription is due.")
     plan = await uow.plans.by_id(subscription.renews_to)
     owed = bill(plan.price, subscription.balance)

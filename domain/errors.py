@@ -125,6 +125,12 @@ class NotSetAside(RuleBroken):
     code = "not_set_aside"
 
 
+class CaseClosed(RuleBroken):
+    """What was found stays as it was written first."""
+
+    code = "case_closed"
+
+
 class InvalidField(RuleBroken):
     """A field that is well formed and still can't be meant; told as the fields of a body are."""
 

@@ -207,6 +207,7 @@ class NoBody(Body):
 
 class RenewalBody(Body):
     subscription_id: UUID
+    early: bool = Field(default=False, description="Make the next try of a refused charge now.")
 
 
 class PaymentLinkBody(Body):
@@ -224,6 +225,10 @@ class InternalRefundBody(Body):
     payment_id: UUID
     amount: MovedMoneyBody | None = None
     reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class ResolveCaseBody(Body):
+    resolution: Annotated[str, Field(min_length=1, max_length=2000)]
 
 
 class ExternalPaymentBody(Body):

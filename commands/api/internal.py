@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from commands import facts
 from commands.api.bodies import (
+    CancelBody,
     ExternalPaymentBody,
     ExternalRefundBody,
     InternalRefundBody,
@@ -19,9 +20,11 @@ from commands.api.bodies import (
     PlanBody,
     PlanChangeBody,
     RenewalBody,
+    ResolveCaseBody,
 )
 from commands.api.routes import AdminCommandRoute, InternalCommandRoute, execute, side_of
-from commands.api.user import show_payment, show_refund, show_sale
+from commands.api.user import show_payment, show_refund, show_sale, show_subscription
+from commands.cancel_subscription import CancelSubscription, cancel_subscription
 from commands.erase_person import Erased, ErasePerson, erase_person
 from commands.introduce_person import introduce_person
 from commands.manage_payment_systems import (
@@ -40,6 +43,7 @@ from commands.renew_from_credit import RenewedFromCredit
 from commands.renew_subscription import RenewSubscription, renew_subscription
 from commands.replay_notification import Replayed, ReplayNotification, replay_notification
 from commands.request_refund import RefundPayment, refund_payment
+from commands.resolve_case import ResolveCase, Resolved, resolve_case
 from commands.settle_payment import Collected
 from commands.subscribe import Subscribe, subscribe
 from domain.errors import NotFoundHere
@@ -66,7 +70,7 @@ async def post_renewal(request: Request, body: RenewalBody) -> Response:
         payment = await documents.payment(done.payment_id)
         return (202 if payment["status"] == "unknown" else 200), {"payment": payment}
 
-    command = RenewSubscription(body.subscription_id)
+    command = RenewSubscription(body.subscription_id, body.early)
     return await execute(request, body, lambda uow: renew_subscription(command, uow, world), show)
 
 
@@ -169,6 +173,26 @@ async def post_replay(request: Request, entry_id: UUID) -> Response:
         return 202, {"notification": await documents.notification(done.entry_id)}
 
     return await execute(request, None, lambda uow: replay_notification(ReplayNotification(entry_id), uow), show)
+
+
+@admin.post("/subscriptions/{subscription_id}/cancel", responses=responses(400, 401, 403, 404, 409, 422))
+async def post_cancel(request: Request, subscription_id: UUID, body: CancelBody | None = None) -> Response:
+    """End somebody's subscription, at its period's end or now; no money is returned by it."""
+    asked = body or CancelBody()
+    command = CancelSubscription(None, subscription_id, asked.when, asked.reason)
+    world = side_of(request).world
+    return await execute(request, asked, lambda uow: cancel_subscription(command, uow, world), show_subscription)
+
+
+@admin.post("/cases/{case_id}/resolve", responses=responses(400, 401, 403, 404, 409, 422))
+async def post_resolution(request: Request, case_id: UUID, body: ResolveCaseBody) -> Response:
+    """Close a case with what was found."""
+    command, world = ResolveCase(case_id, body.resolution), side_of(request).world
+
+    async def show(done: Resolved, documents: Documents) -> Shown:
+        return 200, {"case": await documents.case(done.case_id)}
+
+    return await execute(request, body, lambda uow: resolve_case(command, uow, world), show)
 
 
 @admin.post("/plans", status_code=201, responses=responses(401, 403, 409, 422))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -89,11 +88,6 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
         if len(body) > _MAX_BYTES:
             raise ValueError("too large")
     return bytes(body)
-
-
-def token_in(given: str | None) -> Callable[[], str | None]:
-    """The token itself or, where it has a slash, the file that holds it: read each time, for it is renewed there."""
-    return (lambda: Path(given).read_text("ascii").strip()) if given and "/" in given else (lambda: given)
 
 
 def _read_person(user_id: UUID, answer: dict[str, Any]) -> Person | Unavailable:

@@ -150,6 +150,20 @@ class Home:
         _write(file, json.dumps(made, indent=1), 0o600)
         return made
 
+    def panel_secrets(self) -> dict[str, str]:
+        """`password` of the first administrator and `secret_key` of the admin panel: made once."""
+        file = self.folder / "admin.json"
+        try:
+            kept = json.loads(file.read_text())
+            return {name: str(kept[name]) for name in ("password", "secret_key")}
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError, TypeError):
+            raise HomeError(f"{file} cannot be read; put it back, or remove it and change the password") from None
+        made = {"password": secrets.token_urlsafe(12), "secret_key": secrets.token_urlsafe(48)}
+        _write(file, json.dumps(made, indent=1), 0o600)
+        return made
+
 
 def _write(file: Path, text: str, mode: int) -> None:
     half_done = file.with_name(f".{file.name}.{os.getpid()}")

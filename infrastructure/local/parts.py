@@ -53,6 +53,14 @@ class Wishes(Protocol):
     def card_keys(self) -> str | None: ...
     @property
     def clock(self) -> str: ...
+    @property
+    def admin_api_url(self) -> str | None: ...
+    @property
+    def admin_api_token(self) -> str | None: ...
+    @property
+    def admin_secret_key(self) -> str | None: ...
+    @property
+    def admin_password(self) -> str | None: ...
 
 
 class Parts:
@@ -67,6 +75,7 @@ class Parts:
         self._checkout = checkout
         self._ports = StablePorts(self._home / "ports.json")
         self._secrets = home.secrets()
+        self._panel_secrets = home.panel_secrets()
         self._say = say
         self._servers = reachable_folder(self._home, server_account()) / "servers"
         self._servers.mkdir(exist_ok=True)
@@ -86,7 +95,12 @@ class Parts:
             "BILLING_CARD_KEYS": wishes.card_keys or self._secrets["card_keys"],
             "BILLING_YOOKASSA_SHOP_ID": wishes.yookassa_shop_id or self._secrets["yookassa_shop_id"],
             "BILLING_YOOKASSA_SECRET_KEY": wishes.yookassa_secret_key or self._secrets["yookassa_secret_key"],
+            "BILLING_ADMIN_API_URL": wishes.admin_api_url or self.api_url,
+            "BILLING_ADMIN_SECRET_KEY": wishes.admin_secret_key or self._panel_secrets["secret_key"],
+            "BILLING_ADMIN_PASSWORD": wishes.admin_password or self._panel_secrets["password"],
         }
+        if wishes.admin_api_token is not None:
+            self.environment["BILLING_ADMIN_API_TOKEN"] = wishes.admin_api_token
         self.postgres = self._postgres()
         self.valkey = self._valkey()
         self.elasticsearch = self._elasticsearch()
@@ -109,15 +123,20 @@ class Parts:
 
     def ours(self) -> list[Program]:
         """The service's own processes; made when every address is known."""
-        parts = [
+        return [
             self.program("api", [sys.executable, "-m", "main"], url=self.api_url, health="/readyz"),
             self.program("worker", [sys.executable, "-m", "jobs.worker"]),
             self.program("projector", [sys.executable, "-m", "jobs.projector"]),
         ]
-        if self.has_admin:
-            url = _url(self._local_host, self._wishes.admin_port)
-            parts.append(self.program("admin", [sys.executable, "-m", "admin"], url=url, health="/", any_status=True))
-        return parts
+
+    def panel(self) -> tuple[Program, Program] | None:
+        """What makes the admin panel's own tables and first administrator, and ends; and the panel itself."""
+        if not self.has_admin:
+            return None
+        url = _url(self._local_host, self._wishes.admin_port)
+        return self.program("prepare-admin", [*PANEL, "migrate"]), self.program(
+            "admin", PANEL, url=url, health="/healthz"
+        )
 
     def program(
         self,
@@ -126,7 +145,6 @@ class Parts:
         *,
         url: str = "",
         health: str | None = None,
-        any_status: bool = False,
         end_order: int = 0,
     ) -> Program:
         return Program(
@@ -138,7 +156,6 @@ class Parts:
             ready_file=self._home / "run" / f"{name}.ready",
             url=url,
             health=url + health if health else None,
-            any_status=any_status,
             end_order=end_order,
         )
 
@@ -186,7 +203,10 @@ class Parts:
         folder = self._home / "auth"
         self.environment["BILLING_AUTH_PUBLIC_KEY"] = str(folder / "public.pem")
         ours = folder / "billing.token"
-        part = self._simulator("auth", ["--data-dir", str(folder), "--service-token", str(ours)])
+        panels = folder / "admin.token"
+        arguments = ["--data-dir", str(folder), "--service-token", str(ours), "--admin-token", str(panels)]
+        part = self._simulator("auth", arguments)
+        self.environment.setdefault("BILLING_ADMIN_API_TOKEN", str(panels))
         if self._wishes.auth_api_url is None:
             self.environment["BILLING_AUTH_API_URL"] = part.url
             self.environment["BILLING_AUTH_API_TOKEN"] = str(ours)
@@ -223,6 +243,10 @@ class Parts:
         if log.exists() and log.stat().st_size > _LONGEST_LOG_BYTES:
             log.replace(log.with_suffix(".log.1"))
         return log
+
+
+PANEL = [sys.executable, "-m", "admin"]
+"""The admin panel; run in the checkout, with its settings in the environment."""
 
 
 def migrate_command() -> list[str]:

@@ -15,7 +15,7 @@ from infrastructure.local.server import Server
 class Program(Server):
     """Ready when `health` answers 200, or when it has made the file that BILLING_READY_FILE names.
 
-    `url` is where clients find it; `any_status` takes every answer for a sign of life.
+    `url` is where clients find it.
     """
 
     def __init__(
@@ -29,7 +29,6 @@ class Program(Server):
         ready_file: Path,
         url: str = "",
         health: str | None = None,
-        any_status: bool = False,
         end_order: int = 0,
     ) -> None:
         self.name = name
@@ -41,7 +40,6 @@ class Program(Server):
         self._ready_file = ready_file
         self._url = url
         self._health = health
-        self._any_status = any_status
 
     @property
     def url(self) -> str:
@@ -56,8 +54,7 @@ class Program(Server):
     def is_ready(self) -> bool:
         if self._health is None:
             return self._ready_file.exists()
-        status = http_status(self._health)
-        return status == 200 or (self._any_status and status is not None)
+        return http_status(self._health) == 200
 
 
 def http_status(url: str, timeout_s: float = 2.0) -> int | None:

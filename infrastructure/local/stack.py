@@ -113,11 +113,18 @@ class _Run:
         first = [parts.valkey, parts.auth, parts.mailbox]
         await _together(self._open_database(), self._start_elasticsearch(), *(self._start_part(part) for part in first))
         # Their environment names every address, so they are made only now.
-        await _together(self._start_part(parts.yookassa), *(self._start_part(part) for part in parts.ours()))
+        ours = [self._start_part(part) for part in parts.ours()]
+        await _together(self._start_part(parts.yookassa), self._start_admin(), *ours)
 
     async def _start_part(self, part: Server | None) -> None:
         if part is not None:
             await self._supervisor.start(part)
+
+    async def _start_admin(self) -> None:
+        if (panel := self._parts.panel()) is not None:
+            preparation, admin = panel
+            await self._supervisor.run_once(preparation)
+            await self._supervisor.start(admin)
 
     async def _open_database(self) -> None:
         await self._start_part(self._parts.postgres)

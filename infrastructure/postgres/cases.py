@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Text, any_, bindparam, text, update
+from sqlalchemy import Text, any_, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -59,6 +59,14 @@ class PostgresCases:
                 set_={"seen": cases.c.seen + 1, "detail": row.excluded.detail},
             )
         )
+
+    async def close(self, case_id: UUID, resolution: str, at: datetime) -> bool | None:
+        open_one = update(cases).where(cases.c.id == case_id, cases.c.resolved_at.is_(None))
+        closed = await self._connection.execute(open_one.values(resolved_at=at, resolution=resolution))
+        if closed.rowcount:
+            return True
+        known = await self._connection.execute(select(cases.c.id).where(cases.c.id == case_id))
+        return None if known.scalar_one_or_none() is None else False
 
     async def resolve(self, kind: str, subject: str, at: datetime, *also: str) -> None:
         await self._connection.execute(_RESOLVE, {"its_kinds": [kind, *also], "its_subject": subject, "at": at})

@@ -21,6 +21,7 @@ from domain.rules import Rules
 from infrastructure.postgres.rows import price_at
 from infrastructure.postgres.tables import (
     cards,
+    cases,
     inbox,
     payment_methods,
     payment_systems,
@@ -74,6 +75,10 @@ class PostgresDocuments:
     async def notification(self, entry_id: UUID) -> Document:
         rows = await self._rows(notification_rows().where(inbox.c.id == entry_id))
         return _only({row["id"]: notification_document(row) for row in rows}, entry_id, "notification")
+
+    async def case(self, case_id: UUID) -> Document:
+        rows = await self._rows(select(cases).where(cases.c.id == case_id))
+        return _only({row["id"]: case_document(row) for row in rows}, case_id, "case")
 
     async def subscriptions(self, ids: Iterable[UUID]) -> dict[UUID, Document]:
         rows = await self._rows(subscription_rows(self._now).where(subscriptions.c.id.in_(list(ids))))
@@ -188,6 +193,19 @@ def plan_document(row: Row) -> Document:
         "period": {"unit": row["period_unit"], "count": row["period_count"]},
         "trial_days": row["trial_days"],
         "available": row["available"] and row["archived_at"] is None,
+    }
+
+
+def case_document(row: Row) -> Document:
+    """What a person has to look at, and what was found."""
+    return {
+        "id": str(row["id"]),
+        "kind": row["kind"],
+        "subject": row["subject"],
+        "detail": row["detail"],
+        "opened_at": moment(row["opened_at"]),
+        "resolved_at": moment(row["resolved_at"]) if row["resolved_at"] else None,
+        "resolution": row["resolution"],
     }
 
 

@@ -84,6 +84,7 @@ users = Table(
     _time("refreshed_at"),
     _time("erased_at"),
     _time("created_at", required=True, server_default=_NOW),
+    Index("ix_users_email", text("upper(email) text_pattern_ops")),
     comment="Persons as the auth service describes them (AUTH-5). The row is also the lock that every transaction about "
     "one person's money takes first; version counts each change of what they bought or paid, projections carry it.",
 )

@@ -12,7 +12,7 @@ import yaml
 import settings
 from tests.architecture.checkout import CHECKOUT
 
-OURS = ("migrate", "api", "worker", "projector")
+OURS = ("migrate", "api", "worker", "projector", "admin")
 COMPOSE_TEXT = (CHECKOUT / "docker-compose.yml").read_text("utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -85,7 +85,7 @@ def test_every_service_is_watched_restarted_and_bounded(service: str) -> None:
 
 
 def test_nothing_starts_before_what_it_cannot_do_without() -> None:
-    for service in ("api", "worker", "projector"):
+    for service in ("api", "worker", "projector", "admin"):
         after = SERVICES[service]["depends_on"]
         assert after["migrate"] == {"condition": "service_completed_successfully"}
         for name, how in after.items():
@@ -94,9 +94,49 @@ def test_nothing_starts_before_what_it_cannot_do_without() -> None:
                 assert "healthcheck" in SERVICES[name]
 
 
-def test_only_the_http_side_is_reachable_and_from_this_machine_alone() -> None:
+def test_only_what_people_open_is_reachable_and_from_this_machine_alone() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert published == {"api": ["127.0.0.1:8000:8000"]}
+    assert published == {"api": ["127.0.0.1:8000:8000"], "admin": ["127.0.0.1:8001:8001"]}
+
+
+def test_the_panel_starts_as_production_and_holds_no_key_of_money_or_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "BILLING_PUBLIC_URL": "https://billing.example.org",
+        "BILLING_ADMIN_URL": "https://admin.example.org/",
+        "BILLING_ADMIN_SECRET_KEY": "k" * 64,
+        "BILLING_LOG_LEVEL": "INFO",
+    }
+    environment = SERVICES["admin"]["environment"]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, VARIABLE.sub(lambda match: given.get(match["name"], "x" * 12), value))
+    loaded = settings.load_panel(serving=True)
+    assert loaded.production
+    assert loaded.admin_url == "https://admin.example.org"
+    assert not [name for name in environment if re.search("CARD|YOOKASSA|SMTP|REDIS", name)]
+
+
+@pytest.mark.parametrize("missing", ["ADMIN_URL", "ADMIN_API_URL", "ADMIN_API_TOKEN", "ADMIN_SECRET_KEY"])
+def test_in_production_the_panel_has_nothing_built_in(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    given = {
+        "ENVIRONMENT": "production",
+        "DATABASE_URL": "postgresql://postgres/billing",
+        "ADMIN_URL": "https://admin.example.org",
+        "ADMIN_API_URL": "http://api:8000",
+        "ADMIN_API_TOKEN": "token",
+        "ADMIN_SECRET_KEY": "k" * 64,
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(f"BILLING_{name}", "" if name == missing else value)
+    with pytest.raises(settings.SettingsError, match=f"BILLING_{missing}"):
+        settings.load_panel(serving=True)
+
+
+def test_in_production_there_is_no_administrator_of_our_making(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"DATABASE_URL": "postgresql://postgres/billing", "ADMIN_SECRET_KEY": "k" * 64, "ADMIN_PASSWORD": "secret"}
+    for name, value in {**given, "ENVIRONMENT": "production"}.items():
+        monkeypatch.setenv(f"BILLING_{name}", value)
+    with pytest.raises(settings.SettingsError, match="BILLING_ADMIN_PASSWORD"):
+        settings.load_panel()
 
 
 @pytest.mark.parametrize("service", OURS)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.architecture.checkout import CHECKOUT, pyproject, tracked_files
 
-PACKAGES = ("jobs", "commands", "queries", "infrastructure", "domain", "tests")
+PACKAGES = ("admin", "jobs", "commands", "queries", "infrastructure", "domain", "tests")
 
 
 def lint_imports(folder: Path) -> tuple[bool, str]:
@@ -42,7 +42,7 @@ def skeleton(tmp_path: Path) -> Path:
     shutil.copy(CHECKOUT / "pyproject.toml", tmp_path)
     rooms = ["commands/api", "infrastructure/http", "infrastructure/payment_systems", "infrastructure/redis"]
     rooms += ["infrastructure/payment_systems/yookassa", "infrastructure/simulators", "infrastructure/local"]
-    rooms += ["tests/simulation"]
+    rooms += ["infrastructure/postgres", "tests/simulation"]
     for package in [*pyproject()["tool"]["importlinter"]["root_packages"], *rooms]:
         (tmp_path / package).mkdir(parents=True)
         (tmp_path / package / "__init__.py").touch()
@@ -81,6 +81,10 @@ def test_the_skeleton_keeps_them_and_so_does_what_is_allowed(skeleton: Path) -> 
         ("jobs/renew.py", "from yookassa import Payment"),
         ("jobs/renew.py", "import infrastructure.simulators"),
         ("infrastructure/redis/cache.py", "import tests"),
+        ("admin/rooms.py", "import commands"),
+        ("admin/rooms.py", "def later():\n    import infrastructure.postgres"),
+        ("admin/rooms.py", "import sqlalchemy"),
+        ("jobs/renew.py", "import admin"),
         ("tests/simulation/auditor.py", "import domain"),
         ("tests/simulation/rulebook.py", "def later():\n    import commands.renew"),
     ],

@@ -17,9 +17,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--service-token", type=Path, help="write a token for billing itself into this file")
+    parser.add_argument("--admin-token", type=Path, help="write a token for the admin panel into this file")
     arguments = parser.parse_args()
     if arguments.service_token is not None:
         write_service_token(arguments.data_dir, arguments.service_token)
+    if arguments.admin_token is not None:
+        write_service_token(arguments.data_dir, arguments.admin_token, sub="admin-panel", scope="billing:admin")
     web.run_app(
         make_app(arguments.data_dir),
         host=arguments.host,

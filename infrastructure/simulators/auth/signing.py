@@ -61,9 +61,9 @@ def issue_token(private_pem: str, *, sub: str, ttl_s: float = 3600, **claims: An
     return jwt.encode(kept, private_pem, algorithm="RS256", headers={"kid": public_jwk(private_pem)["kid"]})
 
 
-def write_service_token(data_dir: Path, path: Path) -> None:
-    """A token by which the billing service asks about persons, as a service's; a new one at each start."""
-    token = issue_token(signing_key(data_dir), sub="billing", scope="billing:internal", ttl_s=_TEN_YEARS_S)
+def write_service_token(data_dir: Path, path: Path, *, sub: str = "billing", scope: str = "billing:internal") -> None:
+    """A token of ours: the service's, by which it asks about persons, unless told; a new one at each start."""
+    token = issue_token(signing_key(data_dir), sub=sub, scope=scope, ttl_s=_TEN_YEARS_S)
     _put(path, token.encode("ascii"), 0o600)
 
 

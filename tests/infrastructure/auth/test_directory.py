@@ -13,7 +13,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from domain.person import Person, Unavailable
-from infrastructure.auth.directory import UserDirectory, token_in
+from infrastructure.auth.directory import UserDirectory
+from infrastructure.auth.service_token import token_in
 from infrastructure.simulators.auth.app import make_app
 from infrastructure.simulators.auth.people import People
 from infrastructure.simulators.auth.signing import issue_token, signing_key

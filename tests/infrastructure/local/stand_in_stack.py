@@ -70,6 +70,10 @@ class StandInWishes:
     smtp_url: str | None = None
     card_keys: str | None = None
     clock: str = "system"
+    admin_api_url: str | None = None
+    admin_api_token: str | None = None
+    admin_secret_key: str | None = None
+    admin_password: str | None = None
 
 
 def _say(line: str) -> None:

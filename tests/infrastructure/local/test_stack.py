@@ -117,7 +117,7 @@ def test_a_ready_stack_says_where_everything_is(start: Any, home: Path) -> None:
 def test_only_its_owner_can_read_the_secrets(start: Any, home: Path) -> None:
     start().until_ready()
 
-    for name in ("secrets.json", "environment.json"):
+    for name in ("secrets.json", "environment.json", "admin.json"):
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
 
 

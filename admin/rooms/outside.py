@@ -1,0 +1,91 @@
+"""Money that moved outside: written down for a subscription, once for each source and reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+
+from admin.acts import Act, ActForm, Text, rubles
+from admin.commands_api import Asked, Done
+from admin.models import Subscription
+from admin.present import present
+from admin.wording import said, say
+
+_PATH = "/internal/v1/subscriptions"
+
+
+class _MovedForm(ActForm):
+    amount = forms.DecimalField(
+        label=say("Amount, ₽"), min_value=Decimal("0.01"), max_digits=12, decimal_places=2, localize=True
+    )
+    moved_at = forms.DateTimeField(label=say("When, by your clock"))
+    source = forms.CharField(label=say("Source"), max_length=200, help_text=say("Such as appstore, or a bank's name"))
+    reference = forms.CharField(
+        label=say("Reference"), max_length=200, help_text=say("Its number there: the same one is booked once")
+    )
+
+    sent_as = {  # noqa: RUF012 - the base says ClassVar
+        "amount.value": "amount",
+        "paid_at": "moved_at",
+        "refunded_at": "moved_at",
+    }
+
+
+class PaidForm(_MovedForm):
+    pass
+
+
+class ReturnedForm(_MovedForm):
+    payment_reference = forms.CharField(label=say("Reference of the payment"), max_length=200)
+
+
+class _Record(Act):
+    permission = "billing.record_external_money"
+
+    def initial(self, target: Subscription) -> dict[str, Any]:
+        return {"moved_at": present()}
+
+    def told(self, target: Subscription, answer: Done) -> Text:
+        return said("It was written down" if answer.status == 201 else "It was written down before")
+
+
+class RecordPayment(_Record):
+    name = "external-payment"
+    title = say("Paid outside")
+    button = say("Paid outside")
+    explanation = say("What an app store or a bank was paid for this subscription counts as its payment.")
+    form = PaidForm
+
+    def is_possible(self, target: Subscription, now: datetime) -> bool:
+        return not target.has_ended
+
+    def ask(self, target: Subscription, given: Mapping[str, Any], key: str) -> Asked:
+        body = {**_moved(given), "paid_at": _instant(given["moved_at"])}
+        return Asked("POST", f"{_PATH}/{target.pk}/external-payments", body, key)
+
+
+class RecordRefund(_Record):
+    name = "external-refund"
+    title = say("Returned outside")
+    button = say("Returned outside")
+    explanation = say("What an app store or a bank has returned of a payment that was written down here.")
+    form = ReturnedForm
+
+    def is_possible(self, target: Subscription, now: datetime) -> bool:
+        return target.payments.filter(user_id=target.user_id, kind="external").exists()
+
+    def ask(self, target: Subscription, given: Mapping[str, Any], key: str) -> Asked:
+        own = {"refunded_at": _instant(given["moved_at"]), "payment_reference": given["payment_reference"]}
+        return Asked("POST", f"{_PATH}/{target.pk}/external-refunds", {**_moved(given), **own}, key)
+
+
+def _moved(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {"amount": rubles(given["amount"]), "source": given["source"], "reference": given["reference"]}
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()

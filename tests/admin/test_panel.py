@@ -1,0 +1,192 @@
+"""Who may come in, what they may do, in which language they read, and what nobody reads."""
+
+from __future__ import annotations
+
+import ast
+import re
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from admin.codes import CODES
+from admin.russian import RUSSIAN
+from domain.events import EventType
+from infrastructure.postgres.tables import metadata
+from tests.admin.panel import Administrator, Panel
+from tests.architecture.checkout import CHECKOUT
+from tests.scenarios.cinema import Cinema
+
+_ROOMS = ("case", "person", "subscription", "payment", "refund", "plan", "paymentsystem", "event", "mail")
+
+
+async def test_nobody_reads_without_logging_in(panel: Panel) -> None:
+    stranger = Administrator(panel.url)
+    panel.others.append(stranger)
+    for path in ("/", *(f"/billing/{room}/" for room in _ROOMS), "/billing/plan/add/", "/auth/user/"):
+        assert (await stranger.opens(path)).at == "/login/", path
+    wrong = await stranger.logs_in("admin", "not the password")
+    assert (wrong.at, "Please enter the correct" in wrong.text) == ("/login/", True)
+
+
+async def test_every_room_opens_in_both_languages(panel: Panel, cinema: Cinema) -> None:
+    await (await cinema.person()).subscribes("premium", "499.00")
+    russian, english = await panel.somebody("Administrators", "ru"), await panel.somebody("Administrators", "en")
+    for room in _ROOMS:
+        pages = [await one.opens(f"/billing/{room}/") for one in (russian, english)]
+        assert [page.status for page in pages] == [200, 200], room
+        assert pages[0].text != pages[1].text
+    assert "На что посмотреть" in (await russian.opens("/")).text
+    assert "What is to be looked at" in (await english.opens("/")).text
+
+
+async def test_a_language_is_chosen_and_kept(panel: Panel) -> None:
+    reader = await panel.somebody("Support", "en")
+    changed = await reader.sends_again(await reader.opens("/"), "/language/", language="ru", next="/")
+    assert changed.at == "/"
+    assert "На что посмотреть" in (await reader.opens("/")).text
+
+
+async def test_times_are_shown_by_the_readers_clock(panel: Panel, cinema: Cinema) -> None:
+    anna = await cinema.person()
+    sale = (await anna.subscribes("premium", "499.00")).json()
+    reader = await panel.somebody("Support")
+    path = f"/billing/payment/{sale['payment']['id']}/change/"
+    at = datetime.fromisoformat(sale["payment"]["created_at"]).astimezone(UTC)
+
+    shown = set()
+    for zone, away in (("Asia/Vladivostok", 10), ("UTC", 0)):
+        reader.browser.cookies.set("billing_admin_zone", quote(zone, safe=""))
+        text = (await reader.opens(path)).text.partition("Created ")[2]
+        assert text.startswith((at + timedelta(hours=away)).strftime("%m/%d/%Y"))
+        shown.add(text[:22])
+    assert len(shown) == 2
+    for nonsense in ("..%2F..%2Fetc%2Fpasswd", "Nowhere%2FAt_All", "%00"):
+        reader.browser.cookies.set("billing_admin_zone", nonsense)
+        assert (await reader.opens(path)).status == 200
+
+
+async def test_support_reads_everything_and_does_nothing(panel: Panel, cinema: Cinema) -> None:
+    anna = await cinema.person()
+    sale = (await anna.subscribes("premium", "499.00")).json()
+    support = await panel.somebody("Support")
+    payment, subscription = (f"/billing/{one}/{sale[one]['id']}" for one in ("payment", "subscription"))
+
+    page = await support.opens(f"{payment}/change/")
+    assert page.status == 200
+    assert page.links(f"{payment}/refund/") == []
+    acts = [f"{payment}/refund/", f"{subscription}/cancel/", f"{subscription}/retry/"]
+    acts += [f"{subscription}/payment-link/", f"{subscription}/external-payment/"]
+    for path in acts:
+        assert (await support.opens(path)).status == 403, path
+        assert (await support.browser.post(path, data=page.hidden)).status_code == 403, path
+    for path in ("/auth/user/", "/auth/group/"):
+        assert (await support.opens(path)).status == 403
+
+
+async def test_an_account_without_a_role_sees_nothing_and_is_told_why(panel: Panel) -> None:
+    nobody = await panel.somebody(None)
+    assert "ask an administrator to give you one" in (await nobody.opens("/")).text
+    for room in _ROOMS:
+        assert (await nobody.opens(f"/billing/{room}/")).status == 403
+
+
+async def test_a_form_from_elsewhere_is_refused_and_no_page_may_be_framed(panel: Panel, boss: Administrator) -> None:
+    page = await boss.browser.get("/billing/plan/add/")
+    assert page.headers["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+    forged = await boss.browser.post("/billing/plan/add/", data={"code": "forged"})
+    assert forged.status_code == 403
+
+
+async def test_who_did_it_is_written_down(panel: Panel, cinema: Cinema) -> None:
+    anna = await cinema.person()
+    sale = (await anna.subscribes("premium", "499.00")).json()
+    clerk = await panel.somebody("Administrators")
+    await clerk.sends(f"/billing/payment/{sale['payment']['id']}/refund/", amount="10.00", reason="раз")
+
+    with psycopg.connect(str(cinema.service.settings.database_url)) as database:
+        found = database.execute(
+            "SELECT u.username, e.actor_kind FROM django.django_admin_log l JOIN django.auth_user u ON u.id = l.user_id"
+            " JOIN events e ON l.change_message = 'refund ' || e.request_id WHERE l.object_id = e.payment_id::text"
+            " AND e.payment_id = %s",
+            [sale["payment"]["id"]],
+        ).fetchall()
+    [(name, actor), *_] = found
+    assert name.startswith("somebody-")
+    assert actor == "admin"
+
+
+def test_django_keeps_to_its_own_schema(panel: Panel, cinema: Cinema) -> None:
+    with psycopg.connect(str(cinema.service.settings.database_url)) as database:
+        rows = database.execute("SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', 'django')")
+        tables = rows.fetchall()
+    ours = {name for schema, name in tables if schema == "public"}
+    theirs = {name for schema, name in tables if schema == "django"}
+    assert ours - {"alembic_version"} == set(metadata.tables)
+    assert {"auth_user", "django_session", "django_admin_log", "django_migrations"} <= theirs
+
+
+def test_no_mirror_has_a_column_that_nobody_is_shown() -> None:
+    source = (CHECKOUT / "admin" / "models.py").read_text("utf-8")
+    for column in ("sealed_token", "settings", "provider_method_id", "return_url"):
+        assert not re.search(rf"^    {column} = ", source, re.MULTILINE), column
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+async def test_an_address_that_is_none_is_no_malfunction(boss: Administrator, method: str) -> None:
+    for path in (
+        "/nothing/",
+        "/billing/plan/no-uuid/edit/",
+        f"/billing/payment/{uuid4()}/refund/",
+        "/billing/plan/add/x/",
+    ):
+        answer = await getattr(boss.browser, method)(path)
+        assert answer.status_code < 500, path
+
+
+def test_every_word_of_the_panel_is_there_in_russian() -> None:
+    silent = sorted(phrase for phrase in _phrases() if phrase not in RUSSIAN and phrase not in CODES)
+    assert silent == []
+
+
+def test_nothing_is_translated_that_is_never_said() -> None:
+    assert sorted(set(RUSSIAN) - _phrases()) == []
+
+
+def test_every_event_has_a_name() -> None:
+    assert [one.value for one in EventType if one.value not in CODES] == []
+
+
+def _phrases() -> set[str]:
+    found: set[str] = set()
+    for file in (CHECKOUT / "admin").rglob("*.py"):
+        if file.name in {"russian.py", "codes.py"}:
+            continue
+        tree = ast.parse(file.read_text("utf-8"))
+        found |= {text for call in ast.walk(tree) if isinstance(call, ast.Call) for text in _said_in(call)}
+        if file.name in {"problems.py", "subscriptions.py"}:  # tables of phrases, which are said by their key
+            found |= {text for table in ast.walk(tree) if isinstance(table, ast.Dict) for text in _values(table)}
+    for page in (CHECKOUT / "admin" / "templates").rglob("*.html"):
+        found |= set(re.findall(r"'([^']+)'\|said", page.read_text("utf-8")))
+    return found
+
+
+def _said_in(call: ast.Call) -> list[str]:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name not in {"say", "said", "flag"} or not call.args:
+        return []
+    given = call.args[0]
+    parts = [given.body, given.orelse] if isinstance(given, ast.IfExp) else [given]
+    parts += call.args[1:] if isinstance(given, ast.Call) else []
+    if isinstance(given, ast.Call):  # a table's default
+        parts += given.args[1:]
+    texts = [one.value for one in parts if isinstance(one, ast.Constant)]
+    return [text for text in texts if isinstance(text, str) and text.strip()]
+
+
+def _values(table: ast.Dict) -> list[str]:
+    texts = [one.value for one in table.values if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    return [text for text in texts if " " in text]

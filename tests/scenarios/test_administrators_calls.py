@@ -1,0 +1,100 @@
+"""What administrators' tools may do that services may not: cancel for somebody, try a charge early, resolve a case."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select
+
+from infrastructure.postgres.tables import cases, events
+from tests.scenarios.cinema import Cinema, Person
+
+
+async def _subscribed(cinema: Cinema) -> tuple[Person, dict[str, Any]]:
+    person = await cinema.person()
+    reply = await person.subscribes("premium", "499.00")
+    assert reply.status_code == 201, reply.text
+    return person, reply.json()
+
+
+async def _case(cinema: Cinema) -> str:
+    key = uuid4()
+    async with cinema.service.engine.begin() as connection:
+        row = {"id": key, "kind": "payment_unresolved", "subject": key.hex, "detail": "Nobody answers.", "facts": {}}
+        await connection.execute(cases.insert().values(**row, opened_at=cinema.clock.now()))
+    return f"/internal/v1/cases/{key}/resolve"
+
+
+async def test_an_administrator_cancels_somebodys_subscription_and_the_history_says_who(cinema: Cinema) -> None:
+    anna, sale = await _subscribed(cinema)
+    path = f"/internal/v1/subscriptions/{sale['subscription']['id']}/cancel"
+
+    later = await cinema.as_admin("POST", path, {"reason": "a call"})
+    now = await cinema.as_admin("POST", path, {"when": "now"})
+    too_late = await cinema.as_admin("POST", path, {"when": "now"})
+
+    assert (later.status_code, later.json()["subscription"]["cancel_at_period_end"]) == (200, True)
+    assert (now.status_code, now.json()["subscription"]["status"]) == (200, "canceled")
+    assert (too_late.status_code, too_late.json()["code"]) == (409, "not_cancelable")
+    async with cinema.service.engine.connect() as connection:
+        mine = select(events.c.actor_kind, events.c.actor_id).where(
+            events.c.user_id == anna.id, events.c.type.in_(["subscription.canceled"])
+        )
+        assert [tuple(row) for row in await connection.execute(mine)] == [("admin", "desk")]
+    assert (await anna.mails())[-1] == "subscription.canceled"
+
+
+async def test_a_subscription_that_is_none_cannot_be_cancelled(cinema: Cinema) -> None:
+    reply = await cinema.as_admin("POST", f"/internal/v1/subscriptions/{uuid4()}/cancel", {})
+    assert (reply.status_code, reply.json()["code"]) == (404, "not_found")
+
+
+async def test_the_next_try_of_a_refused_charge_is_made_early_and_none_is_made_of_what_is_paid(cinema: Cinema) -> None:
+    boris, sale = await _subscribed(cinema)
+    body = {"subscription_id": sale["subscription"]["id"], "early": True}
+    paid = await cinema.as_admin("POST", "/internal/v1/renewals", body)
+    assert (paid.status_code, paid.json()["code"]) == (409, "not_due")
+
+    ledger = await cinema.yookassa.ledger()
+    [mine] = [one for one in ledger.payments if one["id"] == sale["payment"]["provider_payment_id"]]
+    await cinema.yookassa.behave(str(mine["method_id"]), "insufficient_funds", times=1)
+    end = datetime.fromisoformat(sale["subscription"]["current_period"]["end"])
+    await cinema.time_passes(seconds=(end - cinema.clock.now()).total_seconds())
+    assert (await boris.subscription())["status"] == "past_due"
+
+    waits = await cinema.as_admin("POST", "/internal/v1/renewals", {"subscription_id": body["subscription_id"]})
+    tried = await cinema.as_admin("POST", "/internal/v1/renewals", body)
+
+    assert (waits.status_code, waits.json()["code"]) == (409, "not_due")
+    assert (tried.status_code, tried.json()["payment"]["status"]) == (200, "succeeded")
+    await cinema.time_passes(days=8)
+    assert await boris.charged() == ["499.00"] * 2
+
+
+async def test_a_case_is_resolved_once_with_what_was_found(cinema: Cinema) -> None:
+    path, key = await _case(cinema), uuid4().hex
+
+    first, replayed = [await cinema.as_admin("POST", path, {"resolution": "Found there."}, key) for _ in range(2)]
+    again = await cinema.as_admin("POST", path, {"resolution": "Something else."})
+
+    assert (first.status_code, first.json()["case"]["resolution"]) == (200, "Found there.")
+    assert replayed.content == first.content
+    assert (again.status_code, again.json()["code"]) == (409, "case_closed")
+    assert (
+        await cinema.as_admin("POST", f"/internal/v1/cases/{uuid4()}/resolve", {"resolution": "x"})
+    ).status_code == 404
+
+
+@pytest.mark.parametrize("resolution", ["", None, "x" * 2001])
+async def test_nothing_found_resolves_nothing(cinema: Cinema, resolution: str | None) -> None:
+    assert (await cinema.as_admin("POST", await _case(cinema), {"resolution": resolution})).status_code == 422
+
+
+async def test_services_may_not(cinema: Cinema) -> None:
+    _, sale = await _subscribed(cinema)
+    cancel = f"/internal/v1/subscriptions/{sale['subscription']['id']}/cancel"
+    assert (await cinema.as_service("POST", cancel, {})).status_code == 403
+    assert (await cinema.as_service("POST", await _case(cinema), {"resolution": "Found."})).status_code == 403
