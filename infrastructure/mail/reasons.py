@@ -60,7 +60,10 @@ _RU: Final = {
         "Оплатите ещё раз и введите код из сообщения банка.",
     ),
     "expired_on_confirmation": ("Платёж не был завершён вовремя.", "Откройте оплату ещё раз и доведите её до конца."),
-    "canceled_by_merchant": ("Мы отменили этот платёж.", "Ничего делать не нужно."),
+    "canceled_by_merchant": (
+        "Мы отменили этот платёж, деньги не списаны.",
+        "Если подписка нужна, оплатите её любой картой.",
+    ),
     "expired_on_capture": ("Платёж не был проведён вовремя, банк вернёт деньги.", "Оплатите ещё раз."),
     "deal_expired": ("Срок платежа истёк.", "Оплатите ещё раз."),
     "payment_method_removed": (
@@ -109,7 +112,10 @@ _EN: Final = {
         "Pay again and enter the code from your bank's message.",
     ),
     "expired_on_confirmation": ("The payment was not completed in time.", "Open the payment again and complete it."),
-    "canceled_by_merchant": ("We canceled this payment.", "There is nothing to do."),
+    "canceled_by_merchant": (
+        "We canceled this payment; nothing was charged.",
+        "To keep the subscription, pay with any card.",
+    ),
     "expired_on_capture": ("The payment was not completed in time; the bank returns the money.", "Pay again."),
     "deal_expired": ("The time for this payment is over.", "Pay again."),
     "payment_method_removed": (

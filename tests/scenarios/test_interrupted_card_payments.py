@@ -236,8 +236,8 @@ async def test_the_next_try_that_meets_an_outage_keeps_its_cvc_and_comes_again(
 
 
 async def _an_outage_begins(cinema: Cinema, imitated: Imitated) -> None:
-    """Five payments meet silence, and the next ones are not sent for ten minutes of the story."""
+    """Ten payments meet silence, and the next ones are not sent while the story's clock stands."""
     imitated.guarded._circuit._monotonic = lambda: cinema.clock.now().timestamp()
-    for _ in range(5):
+    for _ in range(10):
         imitated.system.on("create_payment").say_nothing_before()
         assert (await (await _buyer(cinema, imitated)).subscribes()).status_code == 202
