@@ -92,10 +92,13 @@ def _place(core: int | None) -> Iterator[Place]:
                 # Tables are small and the same statements come by the million: planning them anew takes longer than
                 # the worst plan costs. Worlds go by at 1.2 times the speed.
                 "plan_cache_mode": "force_generic_plan",
+                "unix_socket_directories": ".",
             }
             postgres = stack.enter_context(throwaway_postgres(settings))
             valkey = stack.enter_context(throwaway_valkey())
-        yield Place(postgres.url, valkey.url, core)
+        # By its socket's file, in its data's folder: a question over TCP takes a third longer (75 and 55 µs).
+        url = f"postgresql://postgres@/billing?host={postgres.data_dir}&port={postgres.port}"
+        yield Place(url, valkey.url, core)
 
 
 @contextmanager
