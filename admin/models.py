@@ -187,6 +187,7 @@ class Payment(Mirror):
     currency = models.TextField()
     refunded = models.BigIntegerField(say("returned"))
     refund_reserved = models.BigIntegerField()
+    credited = models.BigIntegerField()
     period_start = models.DateTimeField(null=True)
     period_end = models.DateTimeField(null=True)
     description = models.TextField()
@@ -215,9 +216,10 @@ class Payment(Mirror):
 
     @property
     def left_to_refund(self) -> int:
-        """Minor units; nothing of what has not come, or came from outside."""
-        through_a_system = self.status == "succeeded" and self.kind != "external"
-        return self.amount - self.refunded - self.refund_reserved if through_a_system else 0
+        """Minor units; nothing of what has not come, or came from outside, and not what lives on as credit."""
+        if self.status != "succeeded" or self.kind == "external":
+            return 0
+        return self.amount - self.refunded - self.refund_reserved - self.credited
 
 
 class Refund(Mirror):

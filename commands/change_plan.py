@@ -10,7 +10,7 @@ from commands.begin_payment import begin_payment
 from commands.instruments import PaymentChoice, SavedMethod, usable_system
 from commands.own_subscription import own_subscription
 from commands.world import World
-from domain.errors import AlreadySubscribed, InvalidField, PaymentInProgress, PlanNotFound
+from domain.errors import AlreadySubscribed, InvalidField, PaymentInProgress, PlanNotFound, RefundInProgress
 from domain.events import Event, EventType
 from domain.money import Money
 from domain.payment import Payment, PaymentKind
@@ -57,14 +57,33 @@ async def change_plan(command: ChangePlan, uow: UnitOfWork, world: World) -> Pay
             raise AlreadySubscribed(taken.id)
     plan.require_price(command.price)
     paid = await uow.payments.of_current_period(subscription.id, subscription.period_number)
+    if paid is not None and command.when is ChangeWhen.NOW and await uow.refunds.open_of(paid.id) is not None:
+        raise RefundInProgress(
+            "A refund of what was paid for this period is under way."
+        )  # may lower the credit, or not
     quote = quote_change(subscription, paid, plan, command.when, world.clock.now(), world.rules)
     if command.when is ChangeWhen.PERIOD_END:
         return _plan_ahead(subscription, plan, quote, uow, world)
     if quote.bill.is_waived:
+        if paid is not None:
+            paid.turn_into_credit(quote.unused)
         return _change_now(subscription, plan, quote, uow, world)
     choice = command.payment or _saved_method(subscription)
     system = await usable_system(subscription.payment_system, uow, world)
     return await begin_payment(subscription, plan, PaymentKind.PLAN_CHANGE, choice, system, uow, world, owed=quote.bill)
+
+
+async def still_stands(change: Payment, subscription: Subscription, uow: UnitOfWork) -> bool:
+    """Whether a change of plan can be made now that it is being paid; the caller holds the person's lock.
+
+    The person may have subscribed to that plan meanwhile, and money that its credit is a part of may have gone back.
+    """
+    theirs = await uow.subscriptions.running_of(subscription.user_id, change.plan_id)
+    if any(one.id != subscription.id for one in theirs):
+        return False
+    paid = await uow.payments.of_current_period(subscription.id, subscription.period_number)
+    kept = subscription.balance + subscription.period_credit
+    return change.credit <= (kept + paid.left_to_refund if paid is not None else kept)
 
 
 def _takes_back(command: ChangePlan, subscription: Subscription) -> bool:

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from commands.card_payment import BringItAgain, can_be_sent, card_data, what_it_means
 from commands.instruments import binding_request, charge_request
-from commands.patience import IN_FLIGHT, TO_SPARE, is_from_the_future, searched
+from commands.may_charge import may_charge_it
+from commands.patience import IN_FLIGHT, SAID_NO, TO_SPARE, is_from_the_future, searched
 from commands.settle_payment import Collected, News, SettlePayment, settle_payment
 from commands.world import World
 from domain.cards import Cvc
@@ -40,7 +41,7 @@ async def collect_payment(
     async with open_uow() as uow:
         held, (payment, written_ago) = None, await _as_it_stands(command.payment_id, uow)
         may_charge = payment.provider_payment_id is None and can_be_sent(payment, cvc)
-        may_charge = may_charge and await _may_charge(payment, uow)
+        may_charge = may_charge and await may_charge_it(payment, uow)
         if may_charge and payment.is_open:
             # Of two who send the same at a time, one might be refused and give up what the other one gets through.
             held = await uow.payments.claim(payment.id, command.claim)
@@ -65,31 +66,6 @@ async def _as_it_stands(payment_id: UUID, uow: UnitOfWork) -> tuple[Payment, tim
     if found is None or found[0].payment_system is None:
         raise NotFoundHere("payment")
     return found
-
-
-async def _may_charge(payment: Payment, uow: UnitOfWork) -> bool:
-    """Whether the request may be sent, or sent again, or what became of it is only looked for.
-
-    A method that its owner removed is never charged again (invariant 13), not by a renewal of a subscription that lost
-    it then, though it was saved anew for another; and what has ended, is ending or was paid otherwise is not charged
-    to be refunded.
-    """
-    if payment.pays_with is PaysWith.SAVED and payment.payment_method_id is not None:
-        method = await uow.payment_methods.find(payment.payment_method_id)
-        if method is None or method.removed_at is not None:
-            return False
-    subscription = await uow.subscriptions.find(payment.subscription_id)
-    if subscription is None or subscription.has_ended or subscription.refunding:
-        return False
-    if not payment.by_person and subscription.payment_method_id != payment.payment_method_id:
-        return False
-    if not subscription.waits_for(payment.period_number):
-        return False
-    if payment.card_id is not None:
-        card = await uow.cards.find(payment.card_id)
-        if card is None or card.removed_at is not None:
-            return False
-    return not subscription.cancel_at_period_end
 
 
 async def collect(
@@ -168,14 +144,19 @@ async def _believed(
 ) -> News:
     """A 'no' to a repeated request says nothing of the earlier one, which may have used up the person's token.
 
+    Nor is it the last word where the earlier one may be at work still: only a second 'no' is believed, a minute later.
     And it is worth nothing once others may have sent it as well: theirs may get through.
     """
     if first_call:
         return said if _is_alone(payment, world) else Silence("others may have sent it meanwhile")
     found = await _find(payment, system, world)
-    if isinstance(found, NotFound) and world.wall.now() - began > CLAIM - TO_SPARE:
+    if not isinstance(found, NotFound):
+        return found
+    if world.wall.now() - began > CLAIM - TO_SPARE:
         return Silence("others may have sent it meanwhile")
-    return said if isinstance(found, NotFound) else found
+    if payment.last_silence != SAID_NO:
+        return Silence(SAID_NO, retry_after_s=2 * IN_FLIGHT.total_seconds())
+    return said
 
 
 async def _find(payment: Payment, system: PaymentSystem, world: World) -> PaymentSnapshot | NotFound | Silence:

@@ -22,6 +22,8 @@ CLOCKS_DIFFER_BY = timedelta(hours=1)
 """What a clock is off by without anybody being misled: lists are read, and keys trusted, with that much to spare."""
 ASTRAY = timedelta(days=2)
 """For so long may clocks have gone wrong until it was seen; what was sent meanwhile is looked for back to then."""
+SAID_NO = "it said no to a repeated request, and does not list it; asked once more"
+"""The first 'no' to a repetition: the request before it, which had no answer, may be at work there still."""
 UNRESOLVED_CASE_AFTER = timedelta(days=3)
 """An outcome unknown for so long is shown to a person; asking goes on."""
 

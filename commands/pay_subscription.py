@@ -15,7 +15,7 @@ from domain.payment import Payment, PaymentKind
 from domain.payment_system import Redirect
 from domain.plan_change import bill
 from domain.ports import UnitOfWork
-from domain.subscription import SubscriptionStatus
+from domain.subscription import Subscription, SubscriptionStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,11 @@ async def pay_subscription(
 ) -> Payment | StillWaits | RenewedFromCredit:
     """Write the intent to collect for the period that is owed; `collect_payment` goes on from there."""
     subscription = await own_subscription(command.subscription_id, command.user_id, uow)
+    if subscription.has_ended or subscription.cancel_at_period_end:
+        raise NothingToPay("The subscription has ended, or is going to: nothing is owed for it.")
     if subscription.open_payment_id is not None:
         open_payment = await uow.payments.find(subscription.open_payment_id)
-        if isinstance(command.payment, Redirect) and open_payment is not None and open_payment.waits_for_person:
+        if open_payment is not None and _is_offered(open_payment, command, subscription):
             if subscription.waits_for(open_payment.period_number):
                 return StillWaits(open_payment.id)
             raise NothingToPay("What that page asks for was paid otherwise meanwhile.")
@@ -56,3 +58,9 @@ async def pay_subscription(
     return await begin_payment(
         subscription, plan, PaymentKind.RENEWAL, command.payment, system, uow, world, payment_system=code, owed=owed
     )
+
+
+def _is_offered(open_payment: Payment, command: PaySubscription, subscription: Subscription) -> bool:
+    """A page that waits for who asks for one; not one for another plan, nor while money is on its way back."""
+    waits = isinstance(command.payment, Redirect) and open_payment.waits_for_person
+    return waits and open_payment.kind is not PaymentKind.PLAN_CHANGE and not subscription.refunding

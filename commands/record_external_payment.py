@@ -52,17 +52,21 @@ async def record_external_payment(command: RecordExternalPayment, uow: UnitOfWor
     require_past("paid_at", command.paid_at, world)
     if subscription.has_ended:
         raise NothingToPay("The subscription has ended: what was paid for it has to be returned where it was paid.")
-    plan = await uow.plans.by_id(subscription.plan_id)
+    first = subscription.status is SubscriptionStatus.PENDING
+    plan = await uow.plans.by_id(subscription.plan_id if first else subscription.renews_to)
     if command.amount.currency != plan.price.currency:
         raise InvalidField("amount.currency", f"has to be the plan's, {plan.price.currency}")
     payment = await _booked(command, subscription, plan, uow, world)
     await _let_open_payment_give_way(subscription, uow)
-    first = subscription.status is SubscriptionStatus.PENDING
-    begin = subscription.activate if first else subscription.renew
-    payment.period = begin(payment.created_at, world.rules)
+    had_another_plan = subscription.plan_id != plan.id
+    at, rules = payment.created_at, world.rules
+    payment.period = subscription.activate(at, rules) if first else subscription.renew(at, rules, plan)
     happened = EventType.SUBSCRIPTION_ACTIVATED if first else EventType.SUBSCRIPTION_RENEWED
+    told = facts.of_subscription(subscription, plan)
     _record(EventType.PAYMENT_SUCCEEDED, payment, facts.of_payment(payment, plan), uow)
-    _record(happened, payment, facts.of_subscription(subscription, plan), uow)
+    if had_another_plan:  # as the person had planned
+        _record(EventType.SUBSCRIPTION_PLAN_CHANGED, payment, {**told, "quiet": True}, uow)
+    _record(happened, payment, told, uow)
     if subscription.refunding:
         detail = (
             "It was paid outside while a refund that ends it is under way: return that money there, or let it go on."

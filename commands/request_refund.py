@@ -73,7 +73,7 @@ async def refund_payment(command: RefundPayment, uow: UnitOfWork, world: World) 
     if command.amount is not None and command.amount.currency != left.currency:
         raise InvalidField("amount.currency", f"has to be the payment's, {left.currency}")
     if not left.minor:
-        raise NothingToRefund("All of this payment was returned.")
+        raise NothingToRefund("Nothing of this payment is left to return: it went back, or is credit by now.")
     amount = left if command.amount is None else command.amount
     if 0 < left.minor - amount.minor < world.rules.least_left_after_refund:
         amount = left  # the payment system keeps no less than that of a payment

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from commands.patience import IN_FLIGHT, TO_SPARE, is_from_the_future, searched
+from commands.patience import IN_FLIGHT, SAID_NO, TO_SPARE, is_from_the_future, searched
 from commands.settle_refund import RefundNews, SettleRefund, settle_refund
 from commands.world import World
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
@@ -75,7 +75,7 @@ async def _news_of(
     if ahead or (age >= lifetime - _MARGIN and not refund.key_lapsed):
         refund = await _with_lapsed_key(refund, open_uow, world)
     if not refund.key_lapsed:
-        return await _sent(_request(refund, payment, payment.provider_payment_id), refund, system, world)
+        return await _sent(_request(refund, payment, payment.provider_payment_id), refund, age, system, world)
     began = world.wall.now()
     found = await _find(refund, system, world)
     if not isinstance(found, NotFound):
@@ -87,19 +87,26 @@ async def _news_of(
         return Silence("the payment system does not list it yet", retry_after_s=2 * IN_FLIGHT.total_seconds())
     # It never got there, as after a long downtime: the money is still owed, and asked for under a new key.
     renewed = await _with_new_key(refund, open_uow, world)
-    return await _sent(_request(renewed, payment, payment.provider_payment_id), renewed, system, world)
+    return await _sent(_request(renewed, payment, payment.provider_payment_id), renewed, age, system, world)
 
 
-async def _sent(request: RefundRequest, refund: Refund, system: PaymentSystem, world: World) -> RefundNews:
+async def _sent(
+    request: RefundRequest, refund: Refund, age: timedelta, system: PaymentSystem, world: World
+) -> RefundNews:
     """It may have been sent before: a 'no' to this call says nothing of an earlier one, or of one by others since."""
     began = world.wall.now()
     said = await system.create_refund(request)
     if not isinstance(said, Refused) and not (isinstance(said, Silence) and said.conflict):
         return said
     found = await _find(refund, system, world)
-    if isinstance(found, NotFound) and world.wall.now() - began > CLAIM / 2 - TO_SPARE:
+    if not isinstance(found, NotFound):
+        return found
+    if world.wall.now() - began > CLAIM / 2 - TO_SPARE:
         return Silence("others may have sent it meanwhile")
-    return said if isinstance(found, NotFound) else found
+    is_first = not refund.asks and age < IN_FLIGHT
+    if not is_first and refund.last_silence != SAID_NO:  # an earlier one may be at work still
+        return Silence(SAID_NO, retry_after_s=2 * IN_FLIGHT.total_seconds())
+    return said
 
 
 async def _find(refund: Refund, system: PaymentSystem, world: World) -> RefundSnapshot | NotFound | Silence:

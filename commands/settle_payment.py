@@ -7,9 +7,11 @@ from datetime import timedelta
 from uuid import UUID
 
 from commands import facts
+from commands.change_plan import still_stands
 from commands.patience import UNRESOLVED_CASE_AFTER, after_silence, age_of, while_waiting
 from commands.return_late_money import return_late_money
 from commands.save_payment_method import save_payment_method
+from commands.unheard_renewal import close_unheard_renewal, flag_unheard_renewal
 from commands.world import World
 from domain.cancellation_reasons import NEVER_ARRIVED, RetryAdvice, advice_for
 from domain.dunning import AskThePerson, GiveUp, TryAgain
@@ -85,6 +87,7 @@ class _Settlement:
         await self._apply(news)
         if not self.payment.is_open:
             await self.uow.cases.resolve("payment_unresolved", str(self.payment.id), self.now, "payment_needs_capture")
+            await close_unheard_renewal(self.payment, self.uow, self.now)
 
     async def _apply(self, news: News) -> None:
         match news:
@@ -168,7 +171,7 @@ class _Settlement:
         subscription, plan = await self._subscription()
         payment.succeed(self.now)
         method = await save_payment_method(payment, snapshot.method, uow, self.world)
-        if await self._comes_too_late(subscription, plan):
+        if await self._comes_too_late(subscription):
             told = {**facts.of_payment(payment, plan), "quiet": True}  # the refund's own mail tells of both
             self._record(EventType.PAYMENT_SUCCEEDED, told)
             if payment.amount.minor:
@@ -177,6 +180,8 @@ class _Settlement:
         if method is not None:
             subscription.payment_method_id = method
             subscription.payment_system = payment.payment_system or subscription.payment_system
+        if payment.kind is PaymentKind.PLAN_CHANGE:
+            await self._turn_into_credit(subscription)
         had_another_plan = subscription.plan_id != plan.id
         happened, payment.period = self._begin_period(subscription, plan)
         self._record(EventType.PAYMENT_SUCCEEDED, facts.of_payment(payment, plan))
@@ -185,6 +190,12 @@ class _Settlement:
         if had_another_plan and happened is EventType.SUBSCRIPTION_RENEWED:  # as the person had planned
             self._record(EventType.SUBSCRIPTION_PLAN_CHANGED, {**told, "quiet": True})
         self._record(happened, told)
+
+    async def _turn_into_credit(self, subscription: Subscription) -> None:
+        """Where the credit comes from that pays a part of the new plan; the rest of it was credit before."""
+        paid = await self.uow.payments.of_current_period(subscription.id, subscription.period_number)
+        if paid is not None:
+            paid.turn_into_credit(self.payment.credit - subscription.balance)
 
     def _begin_period(self, subscription: Subscription, plan: Plan) -> tuple[EventType, Period]:
         rules, credit = self.world.rules, self.payment.credit
@@ -198,20 +209,20 @@ class _Settlement:
             return EventType.SUBSCRIPTION_PLAN_CHANGED, period
         return EventType.SUBSCRIPTION_RENEWED, subscription.renew(self.now, rules, plan, credit)
 
-    async def _comes_too_late(self, subscription: Subscription, plan: Plan) -> bool:
+    async def _comes_too_late(self, subscription: Subscription) -> bool:
         """Its subscription has ended, is ending, or is being refunded, or was paid otherwise: it goes back in full.
 
-        So does money for a change to a plan that the person has meanwhile subscribed to.
+        So does money for a change of plan that cannot be made any more.
         """
         if not subscription.waits_for(self.payment.period_number):
             return True
         if self.payment.begins_subscription:
             return subscription.status is not SubscriptionStatus.PENDING
-        if self.payment.kind is PaymentKind.PLAN_CHANGE:
-            theirs = await self.uow.subscriptions.running_of(subscription.user_id, plan.id)
-            if any(one.id != subscription.id for one in theirs):
-                return True
-        return not subscription.is_running or subscription.cancel_at_period_end or subscription.refunding
+        if not subscription.is_running or subscription.cancel_at_period_end or subscription.refunding:
+            return True
+        return self.payment.kind is PaymentKind.PLAN_CHANGE and not await still_stands(
+            self.payment, subscription, self.uow
+        )
 
     async def _canceled(self, why: Cancellation) -> None:
         subscription, plan = await self._subscription()
@@ -244,6 +255,7 @@ class _Settlement:
         _, plan = await self._subscription()
         self.payment.cancel(why, self.now)
         self._record(EventType.PAYMENT_FAILED, {**facts.of_payment(self.payment, plan), "quiet": True})
+        await flag_unheard_renewal(self.payment, self.uow, self.now)
 
     def _renewal_refused(
         self, subscription: Subscription, plan: Plan, why: Cancellation, told: dict[str, object]

@@ -80,6 +80,7 @@ class Payment:
     period: Period | None = None
     refunded: int = 0  # minor units, returned for certain
     refund_reserved: int = 0  # minor units, of refunds that may still succeed
+    credited: int = 0  # minor units, which live on as credit since the plan was changed: they are not returned as well
     settled_at: datetime | None = None
     source: str | None = None
     reference: str | None = None
@@ -108,10 +109,14 @@ class Payment:
 
     @property
     def left_to_refund(self) -> Money:
-        """What could still be returned: captured, less all that is returned or on its way back."""
+        """What could still be returned: captured, less all that is returned, on its way back or credit by now."""
         if self.status is not PaymentStatus.SUCCEEDED:
             return self.amount.zero()
-        return Money(self.amount.minor - self.refunded - self.refund_reserved, self.amount.currency)
+        return Money(self.amount.minor - self.refunded - self.refund_reserved - self.credited, self.amount.currency)
+
+    def turn_into_credit(self, unused: Money) -> None:
+        """The plan was changed, and this is what of the period was unused: money comes before credit used for it."""
+        self.credited += min(unused, self.left_to_refund).minor
 
     def move(self, to: PaymentStatus) -> None:
         if to not in TRANSITIONS[self.status]:

@@ -1,0 +1,138 @@
+"""Credit is of money that was paid: what lives on as credit is not returned as well, and what was returned is none."""
+
+from __future__ import annotations
+
+from tests.scenarios.cinema import GOOD_CARD, Cinema, Person
+from tests.scenarios.test_cabinet_refunds import _is_told
+from tests.scenarios.test_change_plan import BACK, _changes, _plans, _preview, _subscribed, _until_end
+
+__all__ = ["_plans"]
+
+
+async def _newest_payment(person: Person) -> str:
+    return str((await person.reads("/v1/payments"))["items"][0]["id"])
+
+
+async def test_money_whose_unused_part_became_credit_is_not_returned_beside_it(cinema: Cinema) -> None:
+    oleg, its_id = await _subscribed(cinema, "family", "999.00")
+    payment = await _newest_payment(oleg)
+    await _changes(oleg, its_id, "basic", "299.00")
+
+    whole = await cinema.as_service("POST", "/internal/v1/refunds", {"payment_id": payment, "reason": "they called"})
+
+    assert (whole.status_code, whole.json()["code"]) == (409, "nothing_to_refund")
+    assert (await oleg.subscription())["balance"]["value"] == "700.00"
+    await _until_end(cinema, oleg)
+    assert await oleg.charged() == ["999.00"], "the balance pays the next period"
+
+
+async def test_what_was_used_before_the_change_can_still_be_returned(cinema: Cinema) -> None:
+    nina, its_id = await _subscribed(cinema, "family", "999.00")
+    payment = await _newest_payment(nina)
+    await cinema.time_passes(days=10)
+    credit = (await _preview(nina, its_id, "basic"))["credit"]["value"]
+    await _changes(nina, its_id, "basic", "299.00")
+
+    whole = await cinema.as_service("POST", "/internal/v1/refunds", {"payment_id": payment, "reason": "a bad start"})
+    await cinema.works()
+
+    assert whole.status_code == 202, whole.text
+    assert round(float(whole.json()["refund"]["amount"]["value"]) + float(credit), 2) == 999.00
+    assert (await nina.subscription())["status"] == "active", "it is of a plan that was left"
+
+
+async def test_a_refund_in_the_cabinet_of_what_is_credit_by_now_is_shown_to_a_person(cinema: Cinema) -> None:
+    pavel, its_id = await _subscribed(cinema, "family", "999.00")
+    provider_id = (await pavel.reads("/v1/payments"))["items"][0]["provider_payment_id"]
+    await _changes(pavel, its_id, "basic", "299.00")
+
+    await cinema.yookassa.cabinet_refund(provider_id, "999.00")
+    await _is_told(cinema, provider_id)
+    await cinema.time_passes(minutes=5)
+
+    assert "cabinet_refund_exceeds" in await cinema.open_cases()
+    assert (await pavel.subscription())["status"] == "active"
+
+
+async def test_money_returned_while_the_page_of_a_change_is_open_is_no_credit(cinema: Cinema) -> None:
+    anna, its_id = await _subscribed(cinema)
+    first = await _newest_payment(anna)
+    page = (await _changes(anna, its_id, "family", "999.00", payment=BACK)).json()["payment"]
+    back = {"payment_id": first, "amount": {"value": "300.00", "currency": "RUB"}, "reason": "a bad evening"}
+    assert (await cinema.as_service("POST", "/internal/v1/refunds", back)).status_code == 202
+    await cinema.works()
+
+    await cinema.yookassa.pay(page["provider_payment_id"], GOOD_CARD)
+    await cinema.time_passes(minutes=5)
+
+    subscription = await anna.subscription()
+    assert subscription["plan"]["code"] == "premium", "its credit was reckoned with money that has gone back"
+    returned = [one["amount"] for one in (await cinema.yookassa.ledger()).refunds_of(page["provider_payment_id"])]
+    assert returned == ["500.00"], "what the page brought goes back by itself"
+    assert (await _preview(anna, its_id, "basic"))["credit"]["value"] == "199.00"
+
+
+async def test_a_plan_is_not_changed_while_money_of_its_period_is_on_its_way_back(cinema: Cinema) -> None:
+    """If that refund came to nothing, the credit would have been reckoned too low."""
+    dora, its_id = await _subscribed(cinema, "family", "999.00")
+    back = {
+        "payment_id": await _newest_payment(dora),
+        "amount": {"value": "100.00", "currency": "RUB"},
+        "reason": "late",
+    }
+    await cinema.as_service("POST", "/internal/v1/refunds", back)
+
+    reply = await _changes(dora, its_id, "basic", "299.00")
+
+    assert (reply.status_code, reply.json()["code"]) == (409, "refund_in_progress")
+    await cinema.works()
+    assert (await _changes(dora, its_id, "basic", "299.00")).status_code == 200
+
+
+async def test_what_cannot_be_changed_any_more_is_not_charged_to_be_returned(cinema: Cinema) -> None:
+    sonya, its_id = await _subscribed(cinema)
+    await cinema.yookassa.fault("create_payment", "reset", when="before", times=1)
+    change = (await _changes(sonya, its_id, "family", "999.00")).json()["payment"]
+    assert change["status"] == "unknown"
+    assert (await sonya.subscribes("family", "999.00")).status_code == 201
+
+    await cinema.time_passes(days=2)
+
+    assert sorted(await sonya.charged()) == ["499.00", "999.00"]
+    assert (await cinema.api.get(f"/v1/payments/{change['id']}", headers=_of(sonya))).json()["status"] == "canceled"
+
+
+def _of(person: Person) -> dict[str, str]:
+    return {"Authorization": f"Bearer {person.token}"}
+
+
+async def test_money_from_outside_pays_the_planned_plan(cinema: Cinema) -> None:
+    mila, its_id = await _subscribed(cinema)
+    await _changes(mila, its_id, "basic", "299.00", when="period_end")
+    paid = {"amount": {"value": "299.00", "currency": "RUB"}, "paid_at": cinema.clock.now().isoformat()}
+
+    path = f"/internal/v1/subscriptions/{its_id}/external-payments"
+    reply = await cinema.as_service("POST", path, {**paid, "source": "bank", "reference": its_id})
+
+    assert reply.status_code == 201, reply.text
+    subscription = await mila.subscription()
+    assert (subscription["plan"]["code"], subscription["next_plan"]) == ("basic", None)
+
+
+async def test_nobody_is_sent_to_a_page_that_pays_for_something_else(cinema: Cinema) -> None:
+    dina, its_id = await _subscribed(cinema)
+    await _changes(dina, its_id, "family", "999.00", payment=BACK)
+
+    reply = await dina.posts(f"/v1/subscriptions/{its_id}/payments", {"payment": BACK})
+
+    assert (reply.status_code, reply.json()["code"]) == (409, "payment_in_progress")
+
+
+async def test_nobody_is_sent_to_the_page_of_what_has_ended(cinema: Cinema) -> None:
+    egor = await cinema.person()
+    its_id = (await egor.subscribes("premium", "499.00", card=None)).json()["subscription"]["id"]
+    await egor.posts(f"/v1/subscriptions/{its_id}/cancel", {"when": "now"})
+
+    reply = await egor.posts(f"/v1/subscriptions/{its_id}/payments", {"payment": BACK})
+
+    assert (reply.status_code, reply.json()["code"]) == (409, "nothing_to_pay")
