@@ -40,7 +40,13 @@ class BookedPayment:
     end: datetime | None = None
     refunded: int = 0
     reserved: int = 0
+    credited: int = 0  # lives on as credit since the plan was changed
     refused: bool = False  # not taken by the payment system at all, for a reason of its own
+
+    @property
+    def left(self) -> int:
+        """What of it can still go back."""
+        return self.amount - self.refunded - self.reserved - self.credited
 
 
 @dataclass(slots=True)
@@ -164,6 +170,7 @@ class Auditor:
         terms = self.plans[event.data["plan_code"]]
         used, charge, left = self._change(event, it, terms)
         self._must(event, charge == 0, "a plan was changed without what is due for it")
+        self._turn_into_credit(it, used + left - it.balance)
         self._changes(it, event.at, None, terms, used, left)
         self._letter(it.user_id, "subscription.plan_changed", it.id)
 
@@ -186,14 +193,26 @@ class Auditor:
         taken = terms == it.terms or self._has(it.user_id, terms.code, it)
         self._must(event, not taken, "changed to a plan that the person has")
         credit = it.balance
+        payer = self._payer(it)
+        if event.type != "subscription.plan_change_planned":
+            self._must(event, payer is None or not payer.reserved, "changed while its money was on its way back")
         if it.status == "active":
             assert it.start is not None
             assert it.end is not None
-            payer = self.payments[it.payer] if it.payer is not None else None
-            paid = it.credit + (payer.amount if payer else 0)
-            returned = payer.refunded + payer.reserved if payer else 0
-            credit += unused_share(paid, paid - returned, it.start, it.end, event.at)
+            paid, kept = it.credit, it.credit
+            if payer is not None:
+                paid, kept = paid + payer.amount, kept + payer.left
+            credit += unused_share(paid, kept, it.start, it.end, event.at)
         return met(self.prices[terms.code], credit)
+
+    def _payer(self, it: Expected) -> BookedPayment | None:
+        return self.payments[it.payer] if it.payer is not None else None
+
+    def _turn_into_credit(self, it: Expected, unused: int) -> None:
+        """Of the money that paid the period that is left; credit that helped to pay it comes after that."""
+        payer = self._payer(it)
+        if payer is not None:
+            payer.credited += min(unused, payer.left)
 
     def _changes(self, it: Expected, at: datetime, payer: UUID | None, terms: PlanTerms, used: int, left: int) -> None:
         """What is left of the old period is not lived through: it counts for no month."""
@@ -324,7 +343,7 @@ class Auditor:
         self._must(event, true and payment.status == "open", "booked as paid what was not")
         payment.status, it.open_payment = "succeeded", None
         late = it.status != "pending" if payment.kind == "first" else not it.running
-        late = late or (payment.kind == "plan_change" and self._has(it.user_id, payment.terms.code, it))
+        late = late or (payment.kind == "plan_change" and not self._still_stands(it, payment))
         if late or it.ending or it.ending_refund is not None:
             return  # it goes back: see _on_refund_requested and the check of a quiet time
         used = next((one.method for one in taken if one.status == "succeeded"), None)
@@ -333,12 +352,18 @@ class Auditor:
         happened = "subscription.activated" if payment.kind == "first" else "subscription.renewed"
         if payment.kind == "plan_change":
             happened = "subscription.plan_changed"
+            self._turn_into_credit(it, payment.credit - it.balance)
             self._changes(it, event.at, payment.id, payment.terms, payment.credit, 0)
             payment.start, payment.end = it.start, it.end
         else:
             payment.start, payment.end = it.paid(event.at, payment.id, payment.terms, payment.credit)
             self.paid_days += (payment.end - payment.start).total_seconds() / 86400
         self._letter(it.user_id, f"payment.succeeded {happened}", payment.id)
+
+    def _still_stands(self, it: Expected, change: BookedPayment) -> bool:
+        payer = self._payer(it)
+        kept = it.balance + it.credit + (payer.left if payer is not None else 0)
+        return change.credit <= kept and not self._has(it.user_id, change.terms.code, it)
 
     def _on_payment_failed(self, event: HeardEvent) -> None:
         it, payment = self._of(event), self._payment(event)
@@ -371,7 +396,7 @@ class Auditor:
     def _on_refund_requested(self, event: HeardEvent) -> None:
         it, payment, data = self._of(event), self._payment(event), event.data
         assert event.refund_id is not None
-        amount, left = _minor(data["amount"]), payment.amount - payment.refunded - payment.reserved
+        amount, left = _minor(data["amount"]), payment.left
         self._must(event, payment.status == "succeeded" and 0 < amount <= left, "a refund of more than is left")
         current = payment.start is not None and payment.period_number == it.number and it.running
         ends = current and amount == left
@@ -434,7 +459,7 @@ class Auditor:
         self._must(event, bool(unbooked), "a refund of the cabinet that is not in the ledger")
         if unbooked:
             self._cabinet[unbooked[0]] = event.refund_id
-        left = payment.amount - payment.refunded - payment.reserved
+        left = payment.left
         ends = payment.start is not None and payment.period_number == it.number and it.running and amount == left
         refund = BookedRefund(event.refund_id, payment, amount, "cabinet", ends)
         self.refunds[refund.id] = refund

@@ -272,7 +272,7 @@ class World:
 
     def _refund(self, deed: Deed, now: datetime) -> None:
         payment = self.auditor.payments[UUID(deed.about)]
-        left = payment.amount - payment.refunded - payment.reserved
+        left = payment.left
         low, high = self.chance.pick(f"{deed.name}: how much", ((0.1, 0.5), (0.1, 0.5), (0.5, 1.3)))
         share = self.chance.between(f"{deed.name}: share", low, high)
         amount = min(int(left * share), left)
