@@ -30,9 +30,15 @@ from infrastructure.postgres.reconciliations import PostgresReconciliations
 Step = Callable[["PostgresUnitOfWork"], Awaitable[None]]
 
 # Statements that every transaction runs are built once: building one takes longer than running it.
-_LOCK_PERSON = select(tables.users.c.id).where(tables.users.c.id == bindparam("id")).with_for_update(key_share=True)
+_LOCK_PERSON = (
+    select(tables.users.c.erased_at).where(tables.users.c.id == bindparam("id")).with_for_update(key_share=True)
+)
 # Where another transaction makes the same person meanwhile, this one waits for it and locks what it made.
-_NEW_PERSON = upsert(tables.users).on_conflict_do_update(index_elements=["id"], set_={"id": tables.users.c.id})
+_NEW_PERSON = (
+    upsert(tables.users)
+    .on_conflict_do_update(index_elements=["id"], set_={"id": tables.users.c.id})
+    .returning(tables.users.c.erased_at)
+)
 _ERASE_PERSON = (
     update(tables.users)
     .where(tables.users.c.id == bindparam("its_id"))
@@ -101,12 +107,19 @@ class PostgresUnitOfWork:
         self._request_id = request_id
         self._events: list[Event] = []
         self._persons: set[UUID] = set()
+        self._erased: set[UUID] = set()
 
     async def lock_person(self, user_id: UUID) -> None:
         whom = {"id": user_id}
         self._persons.add(user_id)
-        if (await self.connection.execute(_LOCK_PERSON, whom)).scalar_one_or_none() is None:
-            await self.connection.execute(_NEW_PERSON, whom)
+        locked = (await self.connection.execute(_LOCK_PERSON, whom)).one_or_none()
+        if locked is None:
+            locked = (await self.connection.execute(_NEW_PERSON, whom)).one()
+        if locked.erased_at is not None:
+            self._erased.add(user_id)
+
+    def is_erased(self, user_id: UUID) -> bool:
+        return user_id in self._erased
 
     async def remember_person(self, person: Person) -> None:
         known = {"email": person.email, "name": person.name, "locale": person.locale, "zone": person.zone}

@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 from sqlalchemy import select
 
-from infrastructure.postgres.tables import users
+from infrastructure.postgres.tables import payment_methods, users
 from tests.scenarios.cinema import GOOD_CARD, Cinema, Person
 
 
@@ -66,3 +66,23 @@ async def test_twice_is_once_and_nobody_is_not_found(cinema: Cinema) -> None:
     as_person = {"Authorization": f"Bearer {gleb.token}", "Idempotency-Key": "erase"}
     refused = await cinema.api.delete(f"/internal/v1/users/{gleb.id}/personal-data", headers=as_person)
     assert refused.status_code == 403
+
+
+async def test_a_card_that_arrives_after_the_erasure_is_not_kept(cinema: Cinema) -> None:
+    await cinema.sells("tried", "499.00", trial_days=14)
+    dina = await cinema.person()
+    paid = (await dina.subscribes("premium", "499.00", card=None)).json()["payment"]
+    bound = (await dina.subscribes("tried", "499.00", card=None)).json()["payment"]
+    await _erased(cinema, dina)
+
+    for page in (paid, bound):
+        await cinema.yookassa.pay(page["provider_payment_id"], GOOD_CARD)
+    await cinema.time_passes(hours=2)
+
+    async with cinema.service.engine.connect() as connection:
+        theirs = select(payment_methods).where(payment_methods.c.user_id == dina.id)
+        assert (await connection.execute(theirs)).all() == []
+    for page in (paid, bound):
+        shown = await dina.reads(f"/v1/payments/{page['id']}")
+        assert (shown["status"], shown["payment_method"]) == ("succeeded", None)
+    assert (await dina.reads(f"/v1/payments/{paid['id']}"))["refunded"]["value"] == "499.00"
