@@ -312,6 +312,9 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "This user has a subscription to this plan that has not ended.": (
         "У пользователя уже есть незавершённая подписка на этот тариф."
     ),
+    "This user's personal data was erased: nothing is sold to them any more.": (
+        "Личные данные пользователя стёрты: ему больше ничего не продаётся."
+    ),
     "A payment of this subscription has not ended yet. Wait for its outcome.": (
         "Платёж этой подписки ещё не завершён. Дождитесь его исхода."
     ),

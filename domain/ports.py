@@ -420,7 +420,10 @@ class UnitOfWork(Protocol):
         ...
 
     async def remember_person(self, person: Person) -> None:
-        """Keep what the token says of the person; the caller holds their lock."""
+        """Keep what the token says of the person, for whom something begins; the caller holds their lock.
+
+        Raises PersonErased.
+        """
         ...
 
     async def erase_person(self, user_id: UUID, at: datetime) -> datetime | None:

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from domain.errors import PersonErased
 from domain.events import Actor, Event
 from domain.letters import owed_letters
 from domain.periods import DEFAULT_ZONE
@@ -122,6 +123,8 @@ class PostgresUnitOfWork:
         return user_id in self._erased
 
     async def remember_person(self, person: Person) -> None:
+        if self.is_erased(person.id):
+            raise PersonErased
         known = {"email": person.email, "name": person.name, "locale": person.locale, "zone": person.zone}
         said = {name: value for name, value in known.items() if value is not None}
         if not said:
@@ -129,7 +132,7 @@ class PostgresUnitOfWork:
         differs = func.row(*(tables.users.c[name] for name in said)).is_distinct_from(func.row(*said.values()))
         await self.connection.execute(
             update(tables.users)
-            .where(tables.users.c.id == person.id, tables.users.c.erased_at.is_(None), differs)
+            .where(tables.users.c.id == person.id, differs)
             .values(**said, refreshed_at=self._around.clock.now())
         )
 

@@ -38,9 +38,46 @@ async def test_a_token_that_still_lives_brings_nothing_back(cinema: Cinema) -> N
     boris = await cinema.person(name="Boris")
     await boris.subscribes("premium", "499.00")
     await _erased(cinema, boris)
-    await boris.subscribes("premium", "499.00")
+
+    card = {"number": GOOD_CARD, "exp_month": 12, "exp_year": 2030}
+    link = {"user_id": str(boris.id), "plan_code": "premium", "return_url": "https://cinema.example/back"}
+    for refused in (
+        await boris.subscribes("premium", "499.00"),
+        await boris.subscribes("premium", "499.00", card=None),
+        await boris.posts("/v1/cards", card),
+        await cinema.as_service("POST", "/internal/v1/payments", link),
+    ):
+        assert (refused.status_code, refused.json()["code"]) == (409, "person_erased"), refused.text
+
+    await cinema.time_passes(days=40)
+    assert await boris.charged() == ["499.00"]
     async with cinema.service.engine.connect() as connection:
         assert (await connection.execute(select(users.c.email).where(users.c.id == boris.id))).scalar_one() is None
+
+
+async def test_what_was_theirs_stays_to_be_read_and_cannot_be_gone_on_with(cinema: Cinema) -> None:
+    await cinema.sells("family", "999.00")
+    egor = await cinema.person()
+    its_id = (await egor.subscribes("premium", "499.00")).json()["subscription"]["id"]
+    await _erased(cinema, egor)
+
+    change = {"plan_code": "family", "price": {"value": "999.00", "currency": "RUB"}}
+    pay = {"payment": {"type": "token", "payment_token": await cinema.yookassa.token(GOOD_CARD)}}
+    path = f"/v1/subscriptions/{its_id}"
+    refused = [
+        await egor.posts(f"{path}/payments", pay),
+        await egor.posts(f"{path}/change-plan", change),
+        await egor.posts(f"{path}/resume"),
+        await egor.posts(f"{path}/cancel", {"when": "now"}),
+    ]
+
+    assert [reply.json()["code"] for reply in refused] == [
+        "nothing_to_pay",
+        "not_changeable",
+        "not_resumable",
+        "not_cancelable",
+    ]
+    assert len((await egor.reads("/v1/payments"))["items"]) == 1
 
 
 async def test_money_on_its_way_when_the_person_is_erased_goes_back(cinema: Cinema) -> None:
