@@ -249,7 +249,8 @@ class _Settlement:
         self, subscription: Subscription, plan: Plan, why: Cancellation, told: dict[str, object]
     ) -> None:
         """Dunning tells its start and its end, and when it comes to need the person; not each try (invariant 10)."""
-        if not subscription.is_running or subscription.cancel_at_period_end or subscription.refunding:
+        early = subscription.tries_early(self.payment.created_at)
+        if early or not subscription.is_running or subscription.cancel_at_period_end or subscription.refunding:
             self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})
             return
         at_first = subscription.first_failed_at is None
