@@ -76,7 +76,7 @@ def of_refund(refund: Refund, payment: Payment, plan: Plan) -> Facts:
         "origin": refund.origin.value,
     }
     if refund.origin is RefundOrigin.LATE_MONEY:
-        facts["paid_otherwise"] = payment.period_number == PAID_OTHERWISE
+        facts |= {"kind": payment.kind.value, "paid_otherwise": payment.period_number == PAID_OTHERWISE}
     if refund.source is not None:
         facts |= {"source": refund.source, "reference": refund.reference, "refunded_at": moment(refund.settled_at)}
     if refund.cancellation:
