@@ -145,6 +145,7 @@ def _readable(letter: Letter, locale: str) -> dict[str, Any]:
     facts |= {f"{name}_day": day(letter.facts.get(name), zone, locale) for name in MOMENT_FACTS}
     facts["why"] = explain(letter.facts.get("reason"), locale)
     facts["ended"] = letter.facts.get("subscription_ended")  # None where nobody has said
+    facts |= {name: letter.facts.get(name) is True for name in ("will_remind", "paid_from_balance")}
     facts["happened"] = frozenset(letter.events)
     kind = facts["kind"]
     facts["first"] = kind in {"first", "binding"} or (kind is None and facts["period_end"] is None)

@@ -73,3 +73,51 @@ async def test_money_for_a_change_of_what_has_ended_says_that_it_has(cinema: Cin
     await cinema.time_passes(hours=2)
 
     assert "The subscription that was to be changed has ended" in (await _last_mail(dina)).text
+
+
+@pytest.mark.parametrize(("plan", "unit", "promised"), [("daily", "day", False), ("weekly", "week", True)])
+async def test_a_reminder_is_promised_only_where_one_comes(
+    cinema: Cinema, plan: str, unit: str, *, promised: bool
+) -> None:
+    """A period of a day is too short for one, and it was promised all the same."""
+    await cinema.sells(plan, "19.00", period={"unit": unit, "count": 1})
+    person = await cinema.person()
+    sale = (await person.subscribes(plan, "19.00")).json()
+    assert ("We will remind you beforehand" in (await _last_mail(person)).text) == promised
+
+    await cinema.time_passes(days=7 if promised else 1)
+
+    assert ("subscription.charge_planned" in await person.mails()) == promised
+    assert ("We will remind you beforehand" in (await _last_mail(person)).text) == promised
+    await person.posts(f"/v1/subscriptions/{sale['subscription']['id']}/cancel", {"when": "now"})
+
+
+async def test_a_short_trial_promises_no_reminder(cinema: Cinema) -> None:
+    await cinema.sells("tasted", "499.00", trial_days=2)
+    egor = await cinema.person()
+    page = (await egor.subscribes("tasted", "499.00", card=None)).json()["payment"]
+
+    await cinema.yookassa.pay(page["provider_payment_id"], GOOD_CARD)
+    await cinema.time_passes(minutes=5)
+
+    mail = await _last_mail(egor)
+    assert "we will charge 499.00 RUB then. If you cancel earlier, nothing is charged." in mail.text
+
+
+async def test_what_the_balance_pays_for_is_neither_reminded_of_nor_called_a_charge(cinema: Cinema) -> None:
+    await cinema.sells("basic", "299.00")
+    fedor = await cinema.person()
+    its_id = (await fedor.subscribes("family", "999.00")).json()["subscription"]["id"]
+
+    body = {"plan_code": "basic", "price": {"value": "299.00", "currency": "RUB"}}
+    await fedor.posts(f"/v1/subscriptions/{its_id}/change-plan", body)
+
+    changed = (await _last_mail(fedor)).text
+    assert "is paid from your balance: nothing will be charged." in changed
+    assert "next charge is" not in changed
+    for left, covered in (("401.00", True), ("102.00", False)):
+        await cinema.time_passes(days=31)
+        assert (await fedor.subscription())["balance"]["value"] == left
+        renewed = (await _last_mail(fedor)).text
+        assert ("is paid from your balance" in renewed) == covered
+        assert ("We will remind you beforehand" in renewed) != covered

@@ -50,6 +50,7 @@ TOLD = [
     "subscription.renewed",
     "subscription.trial_started",
     "subscription.plan_changed",
+    "subscription.plan_change_planned",
     "subscription.charge_planned",
     "subscription.cancellation_planned",
     "subscription.canceled",
@@ -76,6 +77,8 @@ def test_a_letter_is_whole_with_all_facts_and_with_none(events: str, locale: str
         {**FACTS, "kind": "first"},
         late,
         {"origin": "late_money", "kind": "plan_change"},
+        {**FACTS, "will_remind": True},
+        {**FACTS, "paid_from_balance": True},
         dict.fromkeys(FACTS),
     ):
         rendered = render(letter(events, locale, **facts))
@@ -125,6 +128,32 @@ def test_a_reminder_tells_the_day_the_price_and_how_to_stop_it() -> None:
     assert "549.00 RUB" in rendered.subject
     assert "28 February 2027, 16:00 (UTC+7)" in rendered.text
     assert "Cancel the renewal" in rendered.text
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        "payment.succeeded",
+        "payment.succeeded subscription.activated",
+        "payment.succeeded subscription.renewed",
+        "payment.succeeded subscription.plan_changed",
+        "payment.succeeded subscription.trial_started",
+        "subscription.plan_change_planned",
+    ],
+)
+def test_a_reminder_is_promised_only_where_one_comes(events: str) -> None:
+    for locale, promise in (("ru", "заранее"), ("en", "beforehand")):
+        assert promise in render(letter(events, locale, **FACTS, will_remind=True)).text
+        for told in ({}, {"will_remind": False}, {"will_remind": "yes"}):
+            assert promise not in render(letter(events, locale, **FACTS, **told)).text
+
+
+@pytest.mark.parametrize("events", ["subscription.renewed", "subscription.plan_changed"])
+def test_what_the_balance_pays_is_not_called_a_charge(events: str) -> None:
+    for locale, charge, covered in (("ru", "Следующее списание", "из остатка"), ("en", "next charge", "your balance")):
+        text = render(letter(events, locale, **{**FACTS, "balance": None}, paid_from_balance=True)).text
+        assert covered in text
+        assert charge not in text
 
 
 def test_a_refund_of_money_that_came_too_late_says_why_it_came_back() -> None:
