@@ -219,7 +219,8 @@ class _Settlement:
         told = facts.of_payment(self.payment, plan)
         if advice_for(why.reason) is RetryAdvice.UNKNOWN:
             await self._case("payment_reason_unknown", f"It was canceled for {why.reason!r}, which nobody here knows.")
-        if not subscription.waits_for(self.payment.period_number):  # paid otherwise: nobody misses this one
+        changes_plan = self.payment.kind is PaymentKind.PLAN_CHANGE  # whose person waits for it, whatever else was paid
+        if not changes_plan and not subscription.waits_for(self.payment.period_number):  # paid otherwise: not missed
             self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})
         elif self.payment.begins_subscription:
             if subscription.status is SubscriptionStatus.PENDING:

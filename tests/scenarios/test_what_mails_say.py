@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from infrastructure.mail.letters import Letter, Rendered, render
 from infrastructure.postgres.tables import mails
-from tests.scenarios.cinema import GOOD_CARD, Cinema, Person
+from tests.scenarios.cinema import GOOD_CARD, POOR_CARD, Cinema, Person
 
 BACK = {"type": "redirect", "return_url": "https://cinema.example/back"}
 
@@ -121,3 +121,29 @@ async def test_what_the_balance_pays_for_is_neither_reminded_of_nor_called_a_cha
         renewed = (await _last_mail(fedor)).text
         assert ("is paid from your balance" in renewed) == covered
         assert ("We will remind you beforehand" in renewed) != covered
+
+
+@pytest.mark.parametrize("ending", ["refused", "left"])
+async def test_a_change_that_gave_way_to_money_from_outside_and_comes_to_nothing_is_told(
+    cinema: Cinema, ending: str
+) -> None:
+    """The period was paid, by other money; the plan that the person waits for was not changed, and nobody said so."""
+    rita, its_id, page = await _changing(cinema)
+    outside = {
+        "amount": {"value": "499.00", "currency": "RUB"},
+        "paid_at": cinema.clock.now().isoformat(),
+        "source": "bank",
+        "reference": its_id,
+    }
+    path = f"/internal/v1/subscriptions/{its_id}/external-payments"
+    assert (await cinema.as_service("POST", path, outside)).status_code == 201
+
+    if ending == "refused":
+        await cinema.yookassa.pay(page["provider_payment_id"], POOR_CARD)
+    else:
+        await cinema.yookassa.leave(page["provider_payment_id"])
+    await cinema.time_passes(hours=2)
+
+    assert (await rita.reads(f"/v1/payments/{page['id']}"))["status"] == "canceled"
+    assert (await rita.mails())[-1] == "payment.failed"
+    assert "Your plan stays as it was." in (await _last_mail(rita)).text
