@@ -13,6 +13,7 @@ WORDS: Final[Mapping[str, str]] = {
     "not_found": "It is not there any more. Somebody may have deleted it.",
     "plan_not_found": "This plan is not for sale.",
     "already_subscribed": "This user has a subscription to this plan that has not ended.",
+    "person_erased": "This user's personal data was erased: nothing is sold to them any more.",
     "payment_in_progress": "A payment of this subscription has not ended yet. Wait for its outcome.",
     "nothing_to_pay": "There is nothing to pay for this subscription now.",
     "not_due": "Nothing of this subscription is due, or there is no payment method to charge.",

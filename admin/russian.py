@@ -240,9 +240,9 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "The subscription will end with its period": "Подписка закончится вместе с периодом",
     "Charge now": "Списать сейчас",
     "The saved payment method is charged for the next period, at the price that holds now. "
-    "After a refusal it takes the place of the next try.": (
+    "If it is refused, the planned tries are made as before.": (
         "С сохранённого способа оплаты спишется следующий период по нынешней цене. "
-        "После отказа это займёт место следующей попытки."
+        "Если банк откажет, запланированные попытки остаются как были."
     ),
     "It was charged.": "Списано.",
     "It was renewed from credit; nothing was charged.": "Продлено за счёт зачтённого; ничего не списано.",
@@ -311,6 +311,9 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "This plan is not for sale.": "Этот тариф не продаётся.",
     "This user has a subscription to this plan that has not ended.": (
         "У пользователя уже есть незавершённая подписка на этот тариф."
+    ),
+    "This user's personal data was erased: nothing is sold to them any more.": (
+        "Личные данные пользователя стёрты: ему больше ничего не продаётся."
     ),
     "A payment of this subscription has not ended yet. Wait for its outcome.": (
         "Платёж этой подписки ещё не завершён. Дождитесь его исхода."

@@ -10,12 +10,12 @@ from commands.begin_payment import begin_payment
 from commands.instruments import PaymentChoice, SavedMethod, usable_system
 from commands.own_subscription import own_subscription
 from commands.world import World
-from domain.errors import AlreadySubscribed, InvalidField, PaymentInProgress, PlanNotFound, RefundInProgress
+from domain.errors import InvalidField
 from domain.events import Event, EventType
 from domain.money import Money
 from domain.payment import Payment, PaymentKind
 from domain.plan import Plan
-from domain.plan_change import ChangeQuote, ChangeWhen, quote_change
+from domain.plan_change import ChangeQuote, ChangeWhen, quote_change, require_choice, takes_back
 from domain.ports import UnitOfWork
 from domain.subscription import Subscription
 
@@ -40,28 +40,16 @@ class PlanChanged:
 
 
 async def change_plan(command: ChangePlan, uow: UnitOfWork, world: World) -> Payment | PlanChanged:
-    """Write the intent to collect the difference, or change the plan where there is none.
-
-    While a payment of the subscription is open nothing is changed: what it pays for is settled first.
-    """
+    """Write the intent to collect the difference, or change the plan where there is none."""
     subscription = await own_subscription(command.subscription_id, command.user_id, uow)
-    if subscription.open_payment_id is not None:
-        raise PaymentInProgress(subscription.open_payment_id)
-    plan = await uow.plans.by_code(command.plan_code)
-    if plan is not None and plan.id == subscription.plan_id and _takes_back(command, subscription):
-        return _keep_plan(subscription, plan, uow, world)
-    if plan is None or not plan.for_sale:
-        raise PlanNotFound(command.plan_code)
-    for taken in await uow.subscriptions.running_of(command.user_id, plan.id):
-        if taken.id != subscription.id or plan.id == subscription.plan_id:
-            raise AlreadySubscribed(taken.id)
+    named = await uow.plans.by_code(command.plan_code)
+    theirs = await uow.subscriptions.running_of(command.user_id, named.id) if named is not None else []
+    plan = require_choice(subscription, named, command.plan_code, command.when, [one.id for one in theirs])
     plan.require_price(command.price)
     paid = await uow.payments.of_current_period(subscription.id, subscription.period_number)
-    if paid is not None and command.when is ChangeWhen.NOW and await uow.refunds.open_of(paid.id) is not None:
-        raise RefundInProgress(
-            "A refund of what was paid for this period is under way."
-        )  # may lower the credit, or not
     quote = quote_change(subscription, paid, plan, command.when, world.clock.now(), world.rules)
+    if takes_back(subscription, plan, command.when):
+        return _keep_plan(subscription, plan, uow, world)
     if command.when is ChangeWhen.PERIOD_END:
         return _plan_ahead(subscription, plan, quote, uow, world)
     if quote.bill.is_waived:
@@ -84,10 +72,6 @@ async def still_stands(change: Payment, subscription: Subscription, uow: UnitOfW
     paid = await uow.payments.of_current_period(subscription.id, subscription.period_number)
     kept = subscription.balance + subscription.period_credit
     return change.credit <= (kept + paid.left_to_refund if paid is not None else kept)
-
-
-def _takes_back(command: ChangePlan, subscription: Subscription) -> bool:
-    return command.when is ChangeWhen.PERIOD_END and subscription.next_plan_id is not None
 
 
 def _keep_plan(subscription: Subscription, plan: Plan, uow: UnitOfWork, world: World) -> PlanChanged:

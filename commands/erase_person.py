@@ -32,7 +32,7 @@ async def erase_person(command: ErasePerson, uow: UnitOfWork, world: World) -> E
     """Nobody is left to be charged or told: methods and cards are removed (invariant 13), subscriptions end now.
 
     Money that is on its way meanwhile is returned by itself, as after any cancellation. Payments, refunds and events
-    keep an id that leads to nobody. Asked again it changes nothing.
+    keep an id that leads to nobody, and nothing begins under it again. Asked again it changes nothing.
     """
     now = world.clock.now()
     erased_at = await uow.erase_person(command.user_id, now)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from domain.payment import PAID_OTHERWISE, Payment
 from domain.plan import Plan
-from domain.plan_change import Bill
+from domain.plan_change import Bill, bill
 from domain.refund import Refund, RefundOrigin
 from domain.subscription import Subscription
 
@@ -42,11 +42,11 @@ def of_payment(payment: Payment, plan: Plan) -> Facts:
     return facts
 
 
-def of_bill(bill: Bill) -> Facts:
+def of_bill(owed: Bill) -> Facts:
     """How the price of a period is met where credit takes part."""
-    facts: Facts = {"plan_price": bill.price.value, "credit": bill.credit.value, "currency": bill.price.currency}
-    if bill.balance.minor:
-        facts["balance"] = bill.balance.value
+    facts: Facts = {"plan_price": owed.price.value, "credit": owed.credit.value, "currency": owed.price.currency}
+    if owed.balance.minor:
+        facts["balance"] = owed.balance.value
     return facts
 
 
@@ -55,8 +55,20 @@ def of_subscription(subscription: Subscription, plan: Plan) -> Facts:
     if subscription.period:
         facts |= {"period_start": moment(subscription.period.start), "period_end": moment(subscription.period.end)}
     if subscription.next_charge_at:
-        facts["next_charge_at"] = moment(subscription.next_charge_at)
+        facts |= {"next_charge_at": moment(subscription.next_charge_at), **_of_next_charge(subscription, plan)}
     return facts
+
+
+def _of_next_charge(subscription: Subscription, plan: Plan) -> Facts:
+    """Whether money will be charged then, at the prices of now, and whether a reminder comes before it.
+
+    Of another plan's price nothing is known here: where there is credit, no reminder is promised.
+    """
+    reminder = subscription.remind_at is not None
+    if plan.id != subscription.renews_to:
+        return {"will_remind": reminder and not subscription.balance.minor}
+    covered = bill(plan.price, subscription.balance).is_waived
+    return {"paid_from_balance": True} if covered else {"will_remind": reminder}
 
 
 def of_trial(subscription: Subscription, plan: Plan) -> Facts:
@@ -76,7 +88,7 @@ def of_refund(refund: Refund, payment: Payment, plan: Plan) -> Facts:
         "origin": refund.origin.value,
     }
     if refund.origin is RefundOrigin.LATE_MONEY:
-        facts["paid_otherwise"] = payment.period_number == PAID_OTHERWISE
+        facts |= {"kind": payment.kind.value, "paid_otherwise": payment.period_number == PAID_OTHERWISE}
     if refund.source is not None:
         facts |= {"source": refund.source, "reference": refund.reference, "refunded_at": moment(refund.settled_at)}
     if refund.cancellation:

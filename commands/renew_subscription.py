@@ -19,7 +19,7 @@ from domain.subscription import SubscriptionStatus
 
 @dataclass(frozen=True, slots=True)
 class RenewSubscription:
-    """`early`: where a refused charge waits for its next try, make that try now."""
+    """`early`: where a refused charge waits for its next try, make one now; if it is refused, that one is made too."""
 
     subscription_id: UUID
     early: bool = False

@@ -14,7 +14,12 @@ from domain.ports import UnitOfWork
 async def save_payment_method(
     payment: Payment, used: ProviderMethod | None, uow: UnitOfWork, world: World
 ) -> UUID | None:
-    """Note on the payment what it was paid with; returns the method that later charges may use, if there is one."""
+    """Note on the payment what it was paid with; returns the method that later charges may use, if there is one.
+
+    Of a person who was erased meanwhile nothing is noted: the money goes back without a card of theirs being kept.
+    """
+    if uow.is_erased(payment.user_id):
+        return None
     if used is None or payment.payment_system is None:
         earlier = await uow.payment_methods.find(payment.payment_method_id) if payment.payment_method_id else None
         return earlier.id if earlier is not None and earlier.removed_at is None else None

@@ -230,7 +230,8 @@ class _Settlement:
         told = facts.of_payment(self.payment, plan)
         if advice_for(why.reason) is RetryAdvice.UNKNOWN:
             await self._case("payment_reason_unknown", f"It was canceled for {why.reason!r}, which nobody here knows.")
-        if not subscription.waits_for(self.payment.period_number):  # paid otherwise: nobody misses this one
+        changes_plan = self.payment.kind is PaymentKind.PLAN_CHANGE  # whose person waits for it, whatever else was paid
+        if not changes_plan and not subscription.waits_for(self.payment.period_number):  # paid otherwise: not missed
             self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})
         elif self.payment.begins_subscription:
             if subscription.status is SubscriptionStatus.PENDING:
@@ -261,7 +262,8 @@ class _Settlement:
         self, subscription: Subscription, plan: Plan, why: Cancellation, told: dict[str, object]
     ) -> None:
         """Dunning tells its start and its end, and when it comes to need the person; not each try (invariant 10)."""
-        if not subscription.is_running or subscription.cancel_at_period_end or subscription.refunding:
+        early = subscription.tries_early(self.payment.created_at)
+        if early or not subscription.is_running or subscription.cancel_at_period_end or subscription.refunding:
             self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})
             return
         at_first = subscription.first_failed_at is None

@@ -30,7 +30,7 @@ class CardStored:
 async def store_card(command: StoreCard, uow: UnitOfWork, world: World) -> CardStored:
     """Seal and keep it; a number that the person has stored already gets the date and holder that were entered last.
 
-    For a bank that issues a card anew often leaves its number. Raises CardInvalid.
+    For a bank that issues a card anew often leaves its number. Raises CardInvalid and PersonErased.
     """
     now, person = world.clock.now(), command.person
     check_expiry(command.exp_month, command.exp_year, now)

@@ -33,7 +33,8 @@ class Subscribe:
 async def subscribe(command: Subscribe, uow: UnitOfWork, world: World) -> Payment | Collected:
     """Write the wish and the intent to collect; `collect_payment` goes on from there.
 
-    A plan with a trial begins with it, once for each person; whoever had theirs pays at once.
+    A plan with a trial begins with it, once for each person; whoever had theirs pays at once. Nothing is sold to a
+    person who was erased: raises PersonErased.
     """
     await uow.lock_person(command.person.id)
     await uow.remember_person(command.person)

@@ -51,6 +51,15 @@ class AlreadySubscribed(RuleBroken):
         super().__init__("The person has a subscription to this plan.", subscription_id=str(subscription_id))
 
 
+class PersonErased(RuleBroken):
+    """Who they were was erased: nothing is begun for them any more, and nothing kept."""
+
+    code = "person_erased"
+
+    def __init__(self) -> None:
+        super().__init__("This person's data was erased: nothing can be sold to them or kept for them any more.")
+
+
 class PaymentInProgress(RuleBroken):
     """Invariant 3: while one payment of a subscription is unresolved, no other is started."""
 

@@ -415,8 +415,15 @@ class UnitOfWork(Protocol):
         """Wait for the person's turn; makes their row where there is none."""
         ...
 
+    def is_erased(self, user_id: UUID) -> bool:
+        """Whether who they are was erased; the caller holds their lock."""
+        ...
+
     async def remember_person(self, person: Person) -> None:
-        """Keep what the token says of the person; the caller holds their lock."""
+        """Keep what the token says of the person, for whom something begins; the caller holds their lock.
+
+        Raises PersonErased.
+        """
         ...
 
     async def erase_person(self, user_id: UUID, at: datetime) -> datetime | None:

@@ -192,6 +192,11 @@ class Subscription:
                 self.expire(at)
         return verdict
 
+    def tries_early(self, tried_at: datetime) -> bool:
+        """Whether a charge made then stands beside the planned tries; where it is refused they are made as promised."""
+        planned = self.next_charge_at if self.status is SubscriptionStatus.PAST_DUE else None
+        return planned is not None and tried_at < planned
+
     def lacks_method(self, at: datetime, rules: Rules) -> None:
         """The period is over and there is nothing to charge: the person is asked, and then it expires."""
         if self.status is not SubscriptionStatus.PAST_DUE:

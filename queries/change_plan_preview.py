@@ -9,11 +9,11 @@ from uuid import UUID
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from domain.errors import AlreadySubscribed, NotFoundHere, PlanNotFound
+from domain.errors import NotFoundHere
 from domain.plan import Plan
-from domain.plan_change import ChangeWhen, quote_change
+from domain.plan_change import ChangeWhen, quote_change, require_choice
 from domain.rules import Rules
-from domain.subscription import ENDED, Subscription
+from domain.subscription import ENDED
 from infrastructure.postgres.books import PaymentBook, PlanBook, SubscriptionBook
 from infrastructure.postgres.documents import moment, money
 from infrastructure.postgres.tables import subscriptions
@@ -27,10 +27,9 @@ async def change_plan_preview(
         subscription = await SubscriptionBook(connection).find(subscription_id)
         if subscription is None:
             raise NotFoundHere("subscription")
-        plan = await PlanBook(connection, now).by_code(plan_code)
-        if plan is None or not plan.for_sale:
-            raise PlanNotFound(plan_code)
-        await _require_not_taken(plan, subscription, connection)
+        named = await PlanBook(connection, now).by_code(plan_code)
+        theirs = await _running_of(subscription.user_id, named, connection) if named is not None else []
+        plan = require_choice(subscription, named, plan_code, when, theirs)
         paid = await PaymentBook(connection).shown_of_current_period(subscription_id, subscription.period_number)
     quote = quote_change(subscription, paid, plan, when, now, rules)
     currency = plan.price.currency
@@ -43,17 +42,11 @@ async def change_plan_preview(
     }
 
 
-async def _require_not_taken(plan: Plan, subscription: Subscription, connection: AsyncConnection) -> None:
-    """The person has at most one subscription to a plan, this one included."""
-    theirs = or_(
-        subscriptions.c.plan_id == plan.id,
-        (subscriptions.c.next_plan_id == plan.id) & (subscriptions.c.id != subscription.id),
-    )
+async def _running_of(user_id: UUID, plan: Plan, connection: AsyncConnection) -> list[UUID]:
+    """Those of the person that have the plan, or will in their next period; not locked as the command's are."""
     query = select(subscriptions.c.id).where(
-        subscriptions.c.user_id == subscription.user_id,
+        subscriptions.c.user_id == user_id,
         subscriptions.c.status.not_in([status.value for status in ENDED]),
-        theirs,
+        or_(subscriptions.c.plan_id == plan.id, subscriptions.c.next_plan_id == plan.id),
     )
-    taken = (await connection.execute(query.order_by(subscriptions.c.id).limit(1))).scalar_one_or_none()
-    if taken is not None:
-        raise AlreadySubscribed(taken)
+    return list((await connection.execute(query.order_by(subscriptions.c.id))).scalars())

@@ -64,7 +64,7 @@ class Retry(Act):
     button = say("Charge now")
     explanation = say(
         "The saved payment method is charged for the next period, at the price that holds now. "
-        "After a refusal it takes the place of the next try."
+        "If it is refused, the planned tries are made as before."
     )
     permission = "billing.renew_subscription"
     grave = True

@@ -207,7 +207,10 @@ class NoBody(Body):
 
 class RenewalBody(Body):
     subscription_id: UUID
-    early: bool = Field(default=False, description="Make the next try of a refused charge now.")
+    early: bool = Field(
+        default=False,
+        description="Where a refused charge waits for its next try, make one now as well (scope billing:admin).",
+    )
 
 
 class PaymentLinkBody(Body):

@@ -51,7 +51,8 @@ from domain.payment_system import Redirect
 from domain.payment_system_registration import PaymentSystemRegistration
 from domain.plan import Plan
 from domain.ports import Documents, UnitOfWork
-from infrastructure.http.problems import invalid, responses
+from infrastructure.http.authentication import current_caller
+from infrastructure.http.problems import Problem, invalid, responses
 
 router = APIRouter(prefix="/internal/v1", route_class=InternalCommandRoute, tags=["Internal: commands"])
 admin = APIRouter(prefix="/internal/v1", route_class=AdminCommandRoute, tags=["Administration"])
@@ -61,7 +62,9 @@ Shown = tuple[int, dict[str, Any]]
 
 @router.post("/renewals", responses=responses(401, 403, 404, 409, 422))
 async def post_renewal(request: Request, body: RenewalBody) -> Response:
-    """Renew a subscription now, if it is due."""
+    """Renew a subscription now, if it is due; an administrator's tool may try a refused charge before its time."""
+    if body.early and not current_caller(request).admin:
+        raise Problem("forbidden", "To charge early needs the scope billing:admin.")
     world = side_of(request).world
 
     async def show(done: Collected | RenewedFromCredit, documents: Documents) -> Shown:

@@ -93,15 +93,18 @@ def kind_of(events: tuple[str, ...], facts: Mapping[str, Any] | None = None) -> 
     """Which template tells these events, in any order; `general` for what none does.
 
     Some of the `facts` make it another story: a payment for a change of plan, a refund of money that came too late,
-    one of money for a period that was paid otherwise.
+    one of money for a period that was paid otherwise, or for a change of plan that could not be made any more.
     """
     happened = frozenset(events)
     told = facts or {}
+    came_late = "refund.succeeded" in happened and told.get("origin") == "late_money"
+    if came_late and told.get("kind") == "plan_change":
+        return "change_not_made"
     if "refund.succeeded" in happened and told.get("paid_otherwise") is True:
         return "paid_twice"
     if "payment.succeeded" in happened and told.get("kind") == "plan_change":
         happened |= {"subscription.plan_changed"}
-    if "refund.succeeded" in happened and told.get("origin") == "late_money":
+    if came_late:
         happened |= {"payment.succeeded"}
     return next((kind for needed, kind in _KINDS if needed <= happened), "general")
 
@@ -141,6 +144,8 @@ def _readable(letter: Letter, locale: str) -> dict[str, Any]:
     facts |= {name: moment(letter.facts.get(name), zone, locale) for name in MOMENT_FACTS}
     facts |= {f"{name}_day": day(letter.facts.get(name), zone, locale) for name in MOMENT_FACTS}
     facts["why"] = explain(letter.facts.get("reason"), locale)
+    facts["ended"] = letter.facts.get("subscription_ended")  # None where nobody has said
+    facts |= {name: letter.facts.get(name) is True for name in ("will_remind", "paid_from_balance")}
     facts["happened"] = frozenset(letter.events)
     kind = facts["kind"]
     facts["first"] = kind in {"first", "binding"} or (kind is None and facts["period_end"] is None)

@@ -138,8 +138,14 @@ class PlanBook(Book[Plan]):
         return await self._one(_PLAN_BY_CODE.with_for_update(of=plans), {"code": code}, lock=True)
 
     async def is_used(self, plan_id: UUID) -> bool:
-        theirs = or_(subscriptions.c.plan_id == plan_id, subscriptions.c.next_plan_id == plan_id)
-        used = select(exists().where(theirs))
+        """By whatever points at it: a payment for a change that came to nothing is in the books as well."""
+        named = (
+            subscriptions.c.plan_id,
+            subscriptions.c.next_plan_id,
+            subscriptions.c.trial_plan_id,
+            payments.c.plan_id,
+        )
+        used = select(or_(*(exists().where(column == plan_id) for column in named)))
         return bool((await self._connection.execute(used)).scalar_one())
 
     def set_price(self, plan: Plan, price: Money, valid_from: datetime) -> None:

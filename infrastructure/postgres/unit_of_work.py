@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from domain.errors import PersonErased
 from domain.events import Actor, Event
 from domain.letters import owed_letters
 from domain.periods import DEFAULT_ZONE
@@ -30,9 +31,15 @@ from infrastructure.postgres.reconciliations import PostgresReconciliations
 Step = Callable[["PostgresUnitOfWork"], Awaitable[None]]
 
 # Statements that every transaction runs are built once: building one takes longer than running it.
-_LOCK_PERSON = select(tables.users.c.id).where(tables.users.c.id == bindparam("id")).with_for_update(key_share=True)
+_LOCK_PERSON = (
+    select(tables.users.c.erased_at).where(tables.users.c.id == bindparam("id")).with_for_update(key_share=True)
+)
 # Where another transaction makes the same person meanwhile, this one waits for it and locks what it made.
-_NEW_PERSON = upsert(tables.users).on_conflict_do_update(index_elements=["id"], set_={"id": tables.users.c.id})
+_NEW_PERSON = (
+    upsert(tables.users)
+    .on_conflict_do_update(index_elements=["id"], set_={"id": tables.users.c.id})
+    .returning(tables.users.c.erased_at)
+)
 _ERASE_PERSON = (
     update(tables.users)
     .where(tables.users.c.id == bindparam("its_id"))
@@ -101,14 +108,23 @@ class PostgresUnitOfWork:
         self._request_id = request_id
         self._events: list[Event] = []
         self._persons: set[UUID] = set()
+        self._erased: set[UUID] = set()
 
     async def lock_person(self, user_id: UUID) -> None:
         whom = {"id": user_id}
         self._persons.add(user_id)
-        if (await self.connection.execute(_LOCK_PERSON, whom)).scalar_one_or_none() is None:
-            await self.connection.execute(_NEW_PERSON, whom)
+        locked = (await self.connection.execute(_LOCK_PERSON, whom)).one_or_none()
+        if locked is None:
+            locked = (await self.connection.execute(_NEW_PERSON, whom)).one()
+        if locked.erased_at is not None:
+            self._erased.add(user_id)
+
+    def is_erased(self, user_id: UUID) -> bool:
+        return user_id in self._erased
 
     async def remember_person(self, person: Person) -> None:
+        if self.is_erased(person.id):
+            raise PersonErased
         known = {"email": person.email, "name": person.name, "locale": person.locale, "zone": person.zone}
         said = {name: value for name, value in known.items() if value is not None}
         if not said:
@@ -116,7 +132,7 @@ class PostgresUnitOfWork:
         differs = func.row(*(tables.users.c[name] for name in said)).is_distinct_from(func.row(*said.values()))
         await self.connection.execute(
             update(tables.users)
-            .where(tables.users.c.id == person.id, tables.users.c.erased_at.is_(None), differs)
+            .where(tables.users.c.id == person.id, differs)
             .values(**said, refreshed_at=self._around.clock.now())
         )
 

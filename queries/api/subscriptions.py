@@ -8,10 +8,10 @@ from fastapi import APIRouter
 from sqlalchemy import select
 from starlette.responses import Response
 
-from domain.errors import NotFoundHere
+from domain.errors import NotFoundHere, PaymentInProgress
 from domain.plan_change import ChangeWhen
 from infrastructure.http.authentication import CurrentCaller, UserRoute
-from infrastructure.http.problems import responses
+from infrastructure.http.problems import Problem, responses
 from infrastructure.postgres.documents import event_document, subscription_document, subscription_rows
 from infrastructure.postgres.tables import events, subscriptions
 from queries.api.parameters import ConsistencyToken, CurrentSources, Cursor, Limit, PlanCode, json_reply
@@ -118,9 +118,13 @@ async def preview_change_plan(
 ) -> Response:
     """What a change to that plan would come to now, or at the period's end; refused as the change itself would be."""
     await _require_own(sources, subscription_id, caller.user_id)
-    return json_reply(
-        await change_plan_preview(sources.engine, subscription_id, plan_code, when, sources.clock.now(), sources.rules)
-    )
+    now, rules = sources.clock.now(), sources.rules
+    try:
+        shown = await change_plan_preview(sources.engine, subscription_id, plan_code, when, now, rules)
+    except PaymentInProgress as broken:
+        status_url = f"{sources.base_url}/v1/payments/{broken.payment_id}"
+        raise Problem(broken.code, broken.detail, extra={"status_url": status_url}) from broken
+    return json_reply(shown)
 
 
 async def _require_own(sources: Sources, subscription_id: UUID, user_id: UUID | None) -> None:

@@ -74,6 +74,32 @@ async def test_the_next_try_of_a_refused_charge_is_made_early_and_none_is_made_o
     assert await boris.charged() == ["499.00"] * 2
 
 
+async def test_early_tries_that_are_refused_take_no_promised_day_away(cinema: Cinema) -> None:
+    """Four of them within a minute of the first refusal ended the subscription, a week before its last try."""
+    rita, sale = await _subscribed(cinema)
+    ledger = await cinema.yookassa.ledger()
+    [mine] = [one for one in ledger.payments if one["id"] == sale["payment"]["provider_payment_id"]]
+    await cinema.yookassa.behave(str(mine["method_id"]), "insufficient_funds")
+    end = datetime.fromisoformat(sale["subscription"]["current_period"]["end"])
+    await cinema.time_passes(seconds=(end - cinema.clock.now()).total_seconds())
+    before, mails = await rita.subscription(), await rita.mails()
+    assert before["status"] == "past_due"
+
+    for _ in range(5):
+        body = {"subscription_id": before["id"], "early": True}
+        tried = await cinema.as_admin("POST", "/internal/v1/renewals", body)
+        assert (tried.status_code, tried.json()["payment"]["status"]) == (200, "canceled")
+
+    after = await rita.subscription()
+    assert (after["status"], after["next_charge_at"]) == ("past_due", before["next_charge_at"])
+    assert await rita.mails() == mails
+    await cinema.time_passes(days=6, hours=23)
+    assert (await rita.subscription())["status"] == "past_due"
+    await cinema.time_passes(hours=1)
+    assert (await rita.subscription())["status"] == "expired"
+    assert (await rita.mails())[len(mails) :] == ["payment.failed subscription.expired"]
+
+
 async def test_a_case_is_resolved_once_with_what_was_found(cinema: Cinema) -> None:
     path, key = await _case(cinema), uuid4().hex
 
@@ -97,4 +123,7 @@ async def test_services_may_not(cinema: Cinema) -> None:
     _, sale = await _subscribed(cinema)
     cancel = f"/internal/v1/subscriptions/{sale['subscription']['id']}/cancel"
     assert (await cinema.as_service("POST", cancel, {})).status_code == 403
+    early = {"subscription_id": sale["subscription"]["id"], "early": True}
+    refused = await cinema.as_service("POST", "/internal/v1/renewals", early)
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
     assert (await cinema.as_service("POST", await _case(cinema), {"resolution": "Found."})).status_code == 403

@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 from sqlalchemy import select
 
-from infrastructure.postgres.tables import users
+from infrastructure.postgres.tables import payment_methods, users
 from tests.scenarios.cinema import GOOD_CARD, Cinema, Person
 
 
@@ -38,9 +38,46 @@ async def test_a_token_that_still_lives_brings_nothing_back(cinema: Cinema) -> N
     boris = await cinema.person(name="Boris")
     await boris.subscribes("premium", "499.00")
     await _erased(cinema, boris)
-    await boris.subscribes("premium", "499.00")
+
+    card = {"number": GOOD_CARD, "exp_month": 12, "exp_year": 2030}
+    link = {"user_id": str(boris.id), "plan_code": "premium", "return_url": "https://cinema.example/back"}
+    for refused in (
+        await boris.subscribes("premium", "499.00"),
+        await boris.subscribes("premium", "499.00", card=None),
+        await boris.posts("/v1/cards", card),
+        await cinema.as_service("POST", "/internal/v1/payments", link),
+    ):
+        assert (refused.status_code, refused.json()["code"]) == (409, "person_erased"), refused.text
+
+    await cinema.time_passes(days=40)
+    assert await boris.charged() == ["499.00"]
     async with cinema.service.engine.connect() as connection:
         assert (await connection.execute(select(users.c.email).where(users.c.id == boris.id))).scalar_one() is None
+
+
+async def test_what_was_theirs_stays_to_be_read_and_cannot_be_gone_on_with(cinema: Cinema) -> None:
+    await cinema.sells("family", "999.00")
+    egor = await cinema.person()
+    its_id = (await egor.subscribes("premium", "499.00")).json()["subscription"]["id"]
+    await _erased(cinema, egor)
+
+    change = {"plan_code": "family", "price": {"value": "999.00", "currency": "RUB"}}
+    pay = {"payment": {"type": "token", "payment_token": await cinema.yookassa.token(GOOD_CARD)}}
+    path = f"/v1/subscriptions/{its_id}"
+    refused = [
+        await egor.posts(f"{path}/payments", pay),
+        await egor.posts(f"{path}/change-plan", change),
+        await egor.posts(f"{path}/resume"),
+        await egor.posts(f"{path}/cancel", {"when": "now"}),
+    ]
+
+    assert [reply.json()["code"] for reply in refused] == [
+        "nothing_to_pay",
+        "not_changeable",
+        "not_resumable",
+        "not_cancelable",
+    ]
+    assert len((await egor.reads("/v1/payments"))["items"]) == 1
 
 
 async def test_money_on_its_way_when_the_person_is_erased_goes_back(cinema: Cinema) -> None:
@@ -66,3 +103,23 @@ async def test_twice_is_once_and_nobody_is_not_found(cinema: Cinema) -> None:
     as_person = {"Authorization": f"Bearer {gleb.token}", "Idempotency-Key": "erase"}
     refused = await cinema.api.delete(f"/internal/v1/users/{gleb.id}/personal-data", headers=as_person)
     assert refused.status_code == 403
+
+
+async def test_a_card_that_arrives_after_the_erasure_is_not_kept(cinema: Cinema) -> None:
+    await cinema.sells("tried", "499.00", trial_days=14)
+    dina = await cinema.person()
+    paid = (await dina.subscribes("premium", "499.00", card=None)).json()["payment"]
+    bound = (await dina.subscribes("tried", "499.00", card=None)).json()["payment"]
+    await _erased(cinema, dina)
+
+    for page in (paid, bound):
+        await cinema.yookassa.pay(page["provider_payment_id"], GOOD_CARD)
+    await cinema.time_passes(hours=2)
+
+    async with cinema.service.engine.connect() as connection:
+        theirs = select(payment_methods).where(payment_methods.c.user_id == dina.id)
+        assert (await connection.execute(theirs)).all() == []
+    for page in (paid, bound):
+        shown = await dina.reads(f"/v1/payments/{page['id']}")
+        assert (shown["status"], shown["payment_method"]) == ("succeeded", None)
+    assert (await dina.reads(f"/v1/payments/{paid['id']}"))["refunded"]["value"] == "499.00"

@@ -50,6 +50,7 @@ TOLD = [
     "subscription.renewed",
     "subscription.trial_started",
     "subscription.plan_changed",
+    "subscription.plan_change_planned",
     "subscription.charge_planned",
     "subscription.cancellation_planned",
     "subscription.canceled",
@@ -69,7 +70,17 @@ def words(html: str) -> str:
 
 @pytest.mark.parametrize(("events", "locale"), list(itertools.product(TOLD + UNTOLD, ["ru", "en"])))
 def test_a_letter_is_whole_with_all_facts_and_with_none(events: str, locale: str) -> None:
-    for facts in (FACTS, {}, {**FACTS, "kind": "first"}, dict.fromkeys(FACTS)):
+    late = {**FACTS, "origin": "late_money", "kind": "plan_change", "subscription_ended": False}
+    for facts in (
+        FACTS,
+        {},
+        {**FACTS, "kind": "first"},
+        late,
+        {"origin": "late_money", "kind": "plan_change"},
+        {**FACTS, "will_remind": True},
+        {**FACTS, "paid_from_balance": True},
+        dict.fromkeys(FACTS),
+    ):
         rendered = render(letter(events, locale, **facts))
         assert rendered.subject
         assert "\n" not in rendered.subject
@@ -119,6 +130,32 @@ def test_a_reminder_tells_the_day_the_price_and_how_to_stop_it() -> None:
     assert "Cancel the renewal" in rendered.text
 
 
+@pytest.mark.parametrize(
+    "events",
+    [
+        "payment.succeeded",
+        "payment.succeeded subscription.activated",
+        "payment.succeeded subscription.renewed",
+        "payment.succeeded subscription.plan_changed",
+        "payment.succeeded subscription.trial_started",
+        "subscription.plan_change_planned",
+    ],
+)
+def test_a_reminder_is_promised_only_where_one_comes(events: str) -> None:
+    for locale, promise in (("ru", "заранее"), ("en", "beforehand")):
+        assert promise in render(letter(events, locale, **FACTS, will_remind=True)).text
+        for told in ({}, {"will_remind": False}, {"will_remind": "yes"}):
+            assert promise not in render(letter(events, locale, **FACTS, **told)).text
+
+
+@pytest.mark.parametrize("events", ["subscription.renewed", "subscription.plan_changed"])
+def test_what_the_balance_pays_is_not_called_a_charge(events: str) -> None:
+    for locale, charge, covered in (("ru", "Следующее списание", "из остатка"), ("en", "next charge", "your balance")):
+        text = render(letter(events, locale, **{**FACTS, "balance": None}, paid_from_balance=True)).text
+        assert covered in text
+        assert charge not in text
+
+
 def test_a_refund_of_money_that_came_too_late_says_why_it_came_back() -> None:
     text = render(letter("refund.succeeded", **FACTS, origin="late_money")).text
     assert "уже отменена или закончилась. Мы вернули его полностью." in text
@@ -129,6 +166,34 @@ def test_a_refund_of_money_for_a_period_paid_otherwise_does_not_say_that_the_sub
         rendered = render(letter("refund.succeeded", locale, **FACTS, origin="late_money", paid_otherwise=True))
         assert sentence in rendered.text
         assert "499" in rendered.subject
+
+
+def test_money_for_a_change_of_plan_that_could_not_be_made_tells_what_became_of_the_subscription() -> None:
+    """It was said to have been canceled or ended, and to stay so, while it went on."""
+    late: dict[str, Any] = {**FACTS, "origin": "late_money", "kind": "plan_change"}
+    stays = {"ru": "Подписка остаётся такой, как была.", "en": "Your subscription is as it was."}
+    for locale, sentence in stays.items():
+        for paid_otherwise in (True, False):
+            told = {**late, "paid_otherwise": paid_otherwise}
+            running = render(letter("refund.succeeded", locale, **told, subscription_ended=False))
+            assert sentence in running.text
+            assert not re.search("ended|canceled|законч|отменен", running.text + running.subject)
+            assert "499" in running.subject
+        assert sentence not in render(letter("refund.succeeded", locale, **late, subscription_ended=True)).text
+
+
+def test_money_that_came_too_late_for_what_goes_on_does_not_say_that_it_has_ended() -> None:
+    late: dict[str, Any] = {**FACTS, "origin": "late_money", "kind": "renewal", "paid_otherwise": False}
+    for locale, sentence in (("ru", "остаётся такой, как была"), ("en", "is as it was")):
+        running = render(letter("refund.succeeded", locale, **late, subscription_ended=False))
+        assert sentence in running.text
+        assert not re.search("ended|canceled|законч|отменен|окончан", running.text + running.subject)
+
+
+def test_a_refund_that_failed_does_not_say_that_what_has_ended_goes_on() -> None:
+    for locale, sentence in (("ru", "действует как прежде"), ("en", "goes on as before")):
+        assert sentence in render(letter("refund.failed", locale, **FACTS)).text
+        assert sentence not in render(letter("refund.failed", locale, **FACTS, subscription_ended=True)).text
 
 
 def test_a_payment_for_another_plan_tells_of_the_new_plan() -> None:
