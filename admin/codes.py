@@ -69,7 +69,7 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "refund.failed": ("Refund refused", "Возврат отклонён"),
     "payment_method.removed": ("Payment method removed", "Способ оплаты удалён"),
     # cases
-    "renewal_never_arrives": ("Renewal: never gets through", "Продление: не доходит до платёжной системы"),
+    "renewal_overdue": ("Renewal: does not get through", "Продление: не доходит до платёжной системы"),
     "payment_unresolved": ("Payment: no outcome yet", "Платёж: исход не выяснен"),
     "refund_unresolved": ("Refund: no outcome yet", "Возврат: исход не выяснен"),
     "payment_late_news": ("Payment: late news", "Платёж: запоздалая новость"),

@@ -8,6 +8,7 @@ from uuid import UUID
 from commands import facts
 from commands.instruments import method_to_charge
 from commands.own_subscription import own_subscription
+from commands.renew_from_credit import RenewedFromCredit, renew_from_credit
 from commands.world import World
 from domain.errors import NotDue
 from domain.events import Event, EventType
@@ -22,8 +23,11 @@ class EndSubscription:
     subscription_id: UUID
 
 
-async def end_subscription(command: EndSubscription, uow: UnitOfWork, world: World) -> Subscription:
-    """End one whose time has come; ask the person where a period ends and there is no method to charge."""
+async def end_subscription(command: EndSubscription, uow: UnitOfWork, world: World) -> Subscription | RenewedFromCredit:
+    """End one whose time has come; ask the person where a period ends and there is no method to charge.
+
+    Where credit pays the next period there is nothing that a method would be needed for.
+    """
     subscription = await own_subscription(command.subscription_id, None, uow)
     now = world.clock.now()
     if subscription.end_at is None or subscription.end_at > now or subscription.open_payment_id is not None:
@@ -36,6 +40,10 @@ async def end_subscription(command: EndSubscription, uow: UnitOfWork, world: Wor
         subscription.expire(now)
         _record(EventType.SUBSCRIPTION_EXPIRED, subscription, plan, uow, world)
     else:
+        coming = await uow.plans.by_id(subscription.renews_to)
+        owed = bill(coming.price, subscription.balance)
+        if owed.is_waived:
+            return renew_from_credit(subscription, coming, owed, uow, world)
         subscription.lacks_method(now, world.rules)
         _record(EventType.SUBSCRIPTION_PAST_DUE, subscription, plan, uow, world)
     return subscription

@@ -11,7 +11,6 @@ from commands.change_plan import still_stands
 from commands.patience import UNRESOLVED_CASE_AFTER, after_silence, age_of, while_waiting
 from commands.return_late_money import return_late_money
 from commands.save_payment_method import save_payment_method
-from commands.unheard_renewal import close_unheard_renewal, flag_unheard_renewal
 from commands.world import World
 from domain.cancellation_reasons import NEVER_ARRIVED, RetryAdvice, advice_for
 from domain.dunning import AskThePerson, GiveUp, TryAgain
@@ -87,7 +86,6 @@ class _Settlement:
         await self._apply(news)
         if not self.payment.is_open:
             await self.uow.cases.resolve("payment_unresolved", str(self.payment.id), self.now, "payment_needs_capture")
-            await close_unheard_renewal(self.payment, self.uow, self.now)
 
     async def _apply(self, news: News) -> None:
         match news:
@@ -256,7 +254,6 @@ class _Settlement:
         _, plan = await self._subscription()
         self.payment.cancel(why, self.now)
         self._record(EventType.PAYMENT_FAILED, {**facts.of_payment(self.payment, plan), "quiet": True})
-        await flag_unheard_renewal(self.payment, self.uow, self.now)
 
     def _renewal_refused(
         self, subscription: Subscription, plan: Plan, why: Cancellation, told: dict[str, object]

@@ -1,19 +1,24 @@
-"""Finds subscriptions to which time will bring nothing more, though they have not ended: nobody would ever look again.
+"""Finds subscriptions that do not come on by themselves, so that a person hears of it.
 
-No command leaves one behind. Should a defect or a hand in the database do it, a person is to hear of it.
+Stranded: time will bring nothing more to it, though it has not ended. No command leaves one behind; a defect or a hand
+in the database may. Overdue: its renewal has come to nothing for days, and nobody was refused anything: the payment
+system never gets the charge, which is made anew each day.
 """
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from sqlalchemy import select, text
 
 from bootstrap import Service
 from infrastructure.postgres.tables import cases
 
-_KIND = "subscription_stranded"
+_KINDS = ("renewal_overdue", "subscription_stranded")
 _MOST = 100
-_STRANDED = text("""
-    SELECT s.id, s.user_id, CASE
+_OVERDUE_AFTER = timedelta(days=2)
+_FOUND = text("""
+    SELECT s.id, s.user_id, 'subscription_stranded' AS kind, CASE
         WHEN s.refunding AND NOT EXISTS (
             SELECT FROM refunds r WHERE r.subscription_id = s.id AND r.status IN ('pending', 'unknown')
         ) THEN 'It waits for a refund, and none is under way.'
@@ -26,18 +31,25 @@ _STRANDED = text("""
       FROM subscriptions s
      WHERE s.status NOT IN ('canceled', 'expired')
        AND (s.refunding OR s.open_payment_id IS NOT NULL OR s.next_charge_at IS NULL AND s.end_at IS NULL)
+    UNION ALL
+    SELECT s.id, s.user_id, 'renewal_overdue',
+           'Its period is over, and so far no charge for the next one has got through. The person has not been told.'
+      FROM subscriptions s
+     WHERE s.status IN ('active', 'trialing') AND s.next_charge_at <= :overdue AND NOT s.refunding
 """)
 
 
 async def find_stranded(service: Service) -> int:
     """A case for each, at most 100 a round; one that is mended has its case closed. How many there are."""
+    overdue = service.clock.now() - _OVERDUE_AFTER
     async with service.transactions()() as uow:
-        rows = (await uow.connection.execute(_STRANDED)).all()
-        found = {str(row.id): row for row in rows if row.why is not None}
-        known = select(cases.c.subject).where(cases.c.kind == _KIND, cases.c.resolved_at.is_(None))
-        noted = set((await uow.connection.execute(known)).scalars())
-        for subject in sorted(noted - found.keys()):
-            await uow.cases.resolve(_KIND, subject, uow.now)
-        for subject in sorted(found.keys() - noted)[:_MOST]:
-            await uow.cases.open(_KIND, subject, found[subject].why, uow.now, user_id=found[subject].user_id)
+        rows = (await uow.connection.execute(_FOUND, {"overdue": overdue})).all()
+        found = {(row.kind, str(row.id)): row for row in rows if row.why is not None}
+        known = select(cases.c.kind, cases.c.subject).where(cases.c.kind.in_(_KINDS), cases.c.resolved_at.is_(None))
+        noted = {(row.kind, row.subject) for row in await uow.connection.execute(known)}
+        for kind, subject in sorted(noted - found.keys()):
+            await uow.cases.resolve(kind, subject, uow.now)
+        for kind, subject in sorted(found.keys() - noted)[:_MOST]:
+            row = found[kind, subject]
+            await uow.cases.open(kind, subject, row.why, uow.now, user_id=row.user_id)
     return len(found)

@@ -136,3 +136,20 @@ async def test_nobody_is_sent_to_the_page_of_what_has_ended(cinema: Cinema) -> N
     reply = await egor.posts(f"/v1/subscriptions/{its_id}/payments", {"payment": BACK})
 
     assert (reply.status_code, reply.json()["code"]) == (409, "nothing_to_pay")
+
+
+async def test_a_balance_that_pays_the_next_period_needs_no_card(cinema: Cinema) -> None:
+    boris, its_id = await _subscribed(cinema, "family", "999.00")
+    await _changes(boris, its_id, "basic", "299.00")
+    method = (await boris.reads("/v1/payment-methods"))["items"][0]["id"]
+    headers = {**_of(boris), "Idempotency-Key": f"remove {method}"}
+    assert (await cinema.api.delete(f"/v1/payment-methods/{method}", headers=headers)).status_code == 200
+
+    for left in ("401.00", "102.00"):
+        await _until_end(cinema, boris)
+        subscription = await boris.subscription()
+        assert (subscription["status"], subscription["balance"]["value"]) == ("active", left)
+    await _until_end(cinema, boris)
+
+    assert (await boris.subscription())["status"] == "past_due", "what is left of it pays no whole period"
+    assert (await boris.mails())[-1] == "subscription.past_due"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from jobs.stranded import find_stranded
 from tests.scenarios.cinema import Cinema
 
 
@@ -14,16 +15,18 @@ async def test_a_renewal_that_never_gets_through_is_shown_to_a_person_until_one_
     await cinema.yookassa.fault("create_payment", "reset", when="before", times=None)
     cinema.clock.move(timedelta(days=2))
     await cinema.works()
-    assert await cinema.open_cases() == []
+    assert await find_stranded(cinema.service) == 0
 
     for _ in range(2):  # each lives as long as its key, and is then looked for twice
         await _a_day_and_a_bit(cinema)
-    assert await cinema.open_cases() == ["renewal_never_arrives"]
+    assert await find_stranded(cinema.service) == 1
+    assert await cinema.open_cases() == ["renewal_overdue"]
     assert await anna.charged() == ["499.00"]
 
     await cinema.yookassa.lift()
     await _a_day_and_a_bit(cinema)
     assert await anna.charged() == ["499.00", "499.00"]
+    assert await find_stranded(cinema.service) == 0
     assert await cinema.open_cases() == []
 
 

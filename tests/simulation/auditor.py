@@ -153,7 +153,8 @@ class Auditor:
         if event.payment_id is not None:
             self._must(event, it.status == "active", "renewed without money")
             return
-        due = it.next_charge is not None and it.next_charge <= event.at
+        due_at = it.next_charge if it.has_method or it.status == "past_due" else it.end_at
+        due = due_at is not None and due_at <= event.at
         owed = event.actor == "user" and it.status == "past_due"
         used, charge, _ = met(self.prices[it.coming.code], it.balance)
         may = it.running and not it.ending and it.ending_refund is None and it.open_payment is None
@@ -237,6 +238,8 @@ class Auditor:
             return  # said with the refusal
         due = it.end_at is not None and it.end_at <= event.at and not it.has_method and not it.ending
         self._must(event, due and it.open_payment is None, "past due without reason")
+        _, charge, _ = met(self.prices[it.coming.code], it.balance)
+        self._must(event, charge > 0, "asked to pay what the balance pays")
         it.lacks_method(event.at)
         self._letter(it.user_id, "subscription.past_due", it.id)
 
