@@ -116,7 +116,7 @@ class Sweeps:
             await collect(renewed, transactions, self._service.world)
 
     async def reminders(self) -> int:
-        due = subscriptions.c.remind_at <= self._service.clock.now()
+        due = (subscriptions.c.remind_at <= self._service.clock.now()) & ~subscriptions.c.refunding
         ids = partial(self._ids, self._reminding, due, subscriptions.c.remind_at)
         return len((await self._reminding.batch(ids, self._remind)).done)
 
@@ -127,6 +127,7 @@ class Sweeps:
     async def endings(self) -> int:
         table = subscriptions
         due = (table.c.end_at <= self._service.clock.now()) & table.c.open_payment_id.is_(None)
+        due &= ~table.c.refunding | table.c.cancel_at_period_end
         ids = partial(self._ids, self._ending, due, table.c.end_at)
         return len((await self._ending.batch(ids, self._end)).done)
 
