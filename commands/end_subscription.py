@@ -32,6 +32,8 @@ async def end_subscription(command: EndSubscription, uow: UnitOfWork, world: Wor
     now = world.clock.now()
     if subscription.end_at is None or subscription.end_at > now or subscription.open_payment_id is not None:
         raise NotDue("This subscription does not end now.")
+    if subscription.refunding and not subscription.cancel_at_period_end:
+        raise NotDue("A refund that ends it is under way: nobody is asked for money that is being returned.")
     plan = await uow.plans.by_id(subscription.plan_id)
     if subscription.cancel_at_period_end:
         subscription.end_as_canceled(now)
@@ -78,7 +80,7 @@ async def remind_of_charge(command: RemindOfCharge, uow: UnitOfWork, world: Worl
     """Tell the person what will be charged and when, once for each charge."""
     subscription = await own_subscription(command.subscription_id, None, uow)
     now, charge_at = world.clock.now(), subscription.next_charge_at
-    if subscription.remind_at is None or subscription.remind_at > now:
+    if subscription.remind_at is None or subscription.remind_at > now or subscription.refunding:
         raise NotDue("There is nothing to remind of.")
     subscription.remind_at = None
     # After a long downtime the charge itself has come: a reminder would be a lie.

@@ -18,9 +18,12 @@ from infrastructure.observability.redaction import redact_text
 from infrastructure.postgres.outage import is_outage
 from infrastructure.postgres.setbacks import PostgresSetbacks
 from infrastructure.postgres.tables import payments, refunds
+from jobs.places import Places
 
 log = structlog.get_logger(__name__)
 
+_ROUND = 100
+_ROUND_S = 60.0
 _FAILURES_TO_CASE = 3
 _OLD = timedelta(days=8)
 
@@ -33,19 +36,26 @@ class Round:
     needless: list[UUID]  # somebody else was quicker
     set_back: list[UUID]  # failed, and steps aside
 
+    def note(self, object_id: UUID, outcome: str) -> None:
+        lists = {"done": self.done, "needless": self.needless, "set back": self.set_back}
+        if outcome in lists:
+            lists[outcome].append(object_id)
+
 
 class Duty:
-    """`name`: as setbacks and cases call it; `table`: of the objects; `at_once`: shared by all duties of a worker.
+    """`name`: as setbacks and cases call it; `table`: of the objects; `at_once`: how many, of all rounds together.
 
     A failure is tried again at growing intervals; at the third in a row a case is opened, which closes by itself when
     the duty is done after all. Postgres being away is nobody's failure.
     """
 
-    def __init__(self, service: Service, name: str, table: Table, at_once: asyncio.Semaphore) -> None:
+    def __init__(self, service: Service, name: str, table: Table, at_once: int) -> None:
         self._service = service
         self._name = name
         self._table = table
         self._at_once = at_once
+        self._places = Places(at_once)
+        self._alone = Places(1)
         self._setbacks = PostgresSetbacks(service.engine, name)
 
     def steps_aside(self, now: datetime) -> ColumnElement[bool]:
@@ -54,14 +64,59 @@ class Duty:
 
     async def each(self, ids: Sequence[UUID], do: Callable[[UUID], Awaitable[None]]) -> Round:
         """Do it for each, some at once."""
-        outcomes = await asyncio.gather(*(self._one(object_id, do) for object_id in ids))
+        left, went = iter(ids), Round([], [], [])
+
+        async def lane() -> None:
+            for object_id in left:
+                went.note(object_id, await self._one(object_id, do))
+
+        await asyncio.gather(*(lane() for _ in range(min(self._at_once, len(ids)))))
+        return await self._noted(went)
+
+    async def batch(self, due: Callable[[], Awaitable[Sequence[UUID]]], do: Callable[[UUID], Awaitable[None]]) -> Round:
+        """Do it for each that is due; for nothing while another batch is at work, since nobody claims these."""
         went = Round([], [], [])
-        lists = {"done": went.done, "needless": went.needless, "set back": went.set_back}
-        for object_id, outcome in zip(ids, outcomes, strict=True):
-            if outcome in lists:
-                lists[outcome].append(object_id)
-        await self._end(await self._setbacks.among(went.done + went.needless))
+
+        async def whole(ids: Sequence[UUID]) -> None:
+            nonlocal went
+            went = await self.each(ids, do)
+
+        async def only(_: int) -> Sequence[Sequence[UUID]]:
+            return [await due()]
+
+        await self._alone.fill(only, whole)
         return went
+
+    async def stream(
+        self, claim: Callable[[int], Awaitable[Sequence[UUID]]], do: Callable[[UUID], Awaitable[None]]
+    ) -> Round:
+        """Claim as many as can begin at once, and then one whenever one has ended, so that no claim waits.
+
+        Where other rounds are at work already it takes only the places that they leave. It comes to an end though more
+        may be due: who keeps one round waiting must not keep the claims of all others.
+        """
+        went, now = Round([], [], []), asyncio.get_running_loop().time
+        more, left, until = False, _ROUND, now() + _ROUND_S
+
+        async def begin(free: int) -> Sequence[UUID]:
+            nonlocal more, left
+            first = await claim(free)
+            more, left = len(first) == free, _ROUND - len(first)
+            return first
+
+        async def lane(object_id: UUID) -> None:
+            nonlocal more, left
+            went.note(object_id, await self._one(object_id, do))
+            while more and left > 0 and now() < until:
+                left -= 1
+                following = await claim(1)
+                if not following:
+                    more = False
+                for each in following:
+                    went.note(each, await self._one(each, do))
+
+        await self._places.fill(begin, lane)
+        return await self._noted(went)
 
     async def forget_old(self) -> int:
         """Setbacks of what has not been due for long; how many there were."""
@@ -70,19 +125,23 @@ class Duty:
         return len(old)
 
     async def _one(self, object_id: UUID, do: Callable[[UUID], Awaitable[None]]) -> str:
-        async with self._at_once:
-            try:
-                await do(object_id)
-            except (NotDue, PaymentInProgress) as broken:  # somebody else was quicker
-                log.debug("nothing_to_do", object=str(object_id), why=broken.detail)
-                return "needless"
-            except Exception as error:
-                if is_outage(error):
-                    log.warning("postgres_unavailable", object=str(object_id))
-                    return "unknown"
-                log.exception("duty_failed", duty=self._name, object=str(object_id))
-                return await self._set_back(object_id, error)
-            return "done"
+        try:
+            await do(object_id)
+        except (NotDue, PaymentInProgress) as broken:  # somebody else was quicker
+            log.debug("nothing_to_do", object=str(object_id), why=broken.detail)
+            return "needless"
+        except Exception as error:
+            if is_outage(error):
+                log.warning("postgres_unavailable", object=str(object_id))
+                return "unknown"
+            log.exception("duty_failed", duty=self._name, object=str(object_id))
+            return await self._set_back(object_id, error)
+        return "done"
+
+    async def _noted(self, went: Round) -> Round:
+        """What was done has no trace of earlier failures any more."""
+        await self._end(await self._setbacks.among(went.done + went.needless))
+        return went
 
     async def _set_back(self, object_id: UUID, error: Exception) -> str:
         try:

@@ -7,7 +7,7 @@ is killed gives it back by saying nothing, and however many mails wait, none is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -27,6 +27,7 @@ from infrastructure.observability.redaction import redact_text
 from infrastructure.observability.request_id import following
 from infrastructure.postgres.tables import mails, payment_methods, payments, users
 from infrastructure.postgres.wall import WALL_NOW
+from jobs.places import Places
 
 log = structlog.get_logger(__name__)
 
@@ -105,40 +106,38 @@ class MailRoom:
         self._base_url = base_url.rstrip("/")
         self._clock = clock
         self._directory = directory
+        self._places = Places(_AT_ONCE)
 
     async def send_owed(self, limit: int = 50) -> int:
-        """Try each mail that is due, at most `limit` of them and four at a time; returns how many were sent.
+        """Try each mail that is due, at most `limit` of them; returns how many were sent.
 
+        Four are under way at a time, whichever round took them: where none of the four is free, nothing is done.
         What befalls one mail is written down and stops no other. Raises SQLAlchemy's errors where the books can't be
         read at all, once the mails under way have ended.
         """
-        places = iter(range(limit))
-        lanes = [self._lane(places) for _ in range(await self._due(min(_AT_ONCE, limit)))]
+        turns = iter(range(limit))
         sent = 0
-        trouble: BaseException | None = None
-        for came in await asyncio.gather(*lanes, return_exceptions=True):
-            if isinstance(came, BaseException):
-                trouble = trouble or came
-            else:
-                sent += came
-        if trouble is not None:
-            raise trouble
+
+        async def lanes(free: int) -> range:
+            return range(await self._due(min(free, limit)))
+
+        async def lane(_: int) -> None:
+            nonlocal sent
+            for _ in turns:
+                owed = await self._take()
+                if owed is None:
+                    break
+                with following(owed.request_id):
+                    went_out = await self._handle(owed)
+                sent += went_out
+
+        await self._places.fill(lanes, lane)
         return sent
 
     async def _due(self, most: int) -> int:
         """How many are due, at most so many: no more lanes than mails, and mostly none."""
         async with self._engine.connect() as connection:
             return int((await connection.execute(_HOW_MANY, {"most": most})).scalar_one())
-
-    async def _lane(self, places: Iterator[int]) -> int:
-        sent = 0
-        for _ in places:
-            owed = await self._take()
-            if owed is None:
-                break
-            with following(owed.request_id):
-                sent += await self._handle(owed)
-        return sent
 
     async def _take(self) -> _Owed | None:
         """Claim the mail that has been due longest, or None."""

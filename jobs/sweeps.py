@@ -6,7 +6,7 @@ A sweep may run in any number of processes at once. What two of them take, one f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -40,8 +40,12 @@ from jobs.send_mails import MailRoom
 log = structlog.get_logger(__name__)
 
 _BATCH = 100
-_AT_ONCE = 8
+# Each duty has places of its own, so that none waits behind another. A payment system is asked sixteen questions at
+# once at most: the first five here are that many together. All but the mails are fewer than connections to Postgres.
+_RENEWALS, _PAYMENTS, _REFUNDS, _NOTIFICATIONS, _STRANGERS = 8, 2, 2, 3, 1
+_REMINDERS, _ENDINGS = 1, 1
 _STRANGERS_A_SECOND = 10
+_MAILS_A_ROUND = 20  # four at a time, each for 45 s at most: a round has ended before it is cut short
 _KEYS_LIVE = timedelta(days=8)
 _NOTIFICATIONS_LIVE = timedelta(days=30)
 _STRANGERS_LIVE = timedelta(days=2)
@@ -56,16 +60,15 @@ class Sweeps:
         self._engine = service.engine.execution_options(
             isolation_level="AUTOCOMMIT"
         )  # each statement stands for itself
-        at_once = asyncio.Semaphore(_AT_ONCE)
-        self._renewing = Duty(service, "renewal", subscriptions, at_once)
-        self._reminding = Duty(service, "reminder", subscriptions, at_once)
-        self._ending = Duty(service, "ending", subscriptions, at_once)
-        self._collecting = Duty(service, "payment", payments, at_once)
-        self._returning = Duty(service, "refund", refunds, at_once)
-        self._following = Duty(service, "notification", inbox, at_once)
+        self._renewing = Duty(service, "renewal", subscriptions, _RENEWALS)
+        self._reminding = Duty(service, "reminder", subscriptions, _REMINDERS)
+        self._ending = Duty(service, "ending", subscriptions, _ENDINGS)
+        self._collecting = Duty(service, "payment", payments, _PAYMENTS)
+        self._returning = Duty(service, "refund", refunds, _REFUNDS)
+        self._following = Duty(service, "notification", inbox, _NOTIFICATIONS)
         self._allowance = Allowance(_STRANGERS_A_SECOND, lambda: asyncio.get_running_loop().time())
         self._with_strangers = asyncio.Lock()
-        self._following_strangers = Duty(service, "notification", inbox, asyncio.Semaphore(1))
+        self._following_strangers = Duty(service, "notification", inbox, _STRANGERS)
         self._mails = MailRoom(
             service.engine, service.mail_sender(), service.settings.base_url, service.clock, service.directory
         )
@@ -77,6 +80,12 @@ class Sweeps:
 
     async def renewals(self) -> int:
         """Charge what is due; a claim that lapses keeps two workers from taking the same one."""
+        claims: dict[UUID, datetime] = {}
+        went = await self._renewing.stream(partial(self._claim_due, claims), self._renew)
+        await self._release(subscriptions, claims, went.done + went.set_back)
+        return len(went.done)
+
+    async def _claim_due(self, claims: dict[UUID, datetime], limit: int) -> Sequence[UUID]:
         table, now = subscriptions, self._service.clock.now()
         due = (
             select(table.c.id)
@@ -88,14 +97,11 @@ class Sweeps:
                 is_free(table),
             )
             .order_by(table.c.next_charge_at, table.c.id)
-            .limit(_BATCH)
+            .limit(limit)
             .with_for_update(skip_locked=True)
         )
         claim = update(table).where(table.c.id.in_(due)).values(claimed_until=_lapses())
-        claims = await self._claimed(claim, table)
-        went = await self._renewing.each(sorted(claims), self._renew)
-        await self._release(table, claims, went.done + went.set_back)
-        return len(went.done)
+        return await self._claim(claims, claim, table)
 
     async def _renew(self, subscription_id: UUID) -> None:
         transactions = self._service.transactions()
@@ -110,9 +116,9 @@ class Sweeps:
             await collect(renewed, transactions, self._service.world)
 
     async def reminders(self) -> int:
-        due = subscriptions.c.remind_at <= self._service.clock.now()
-        ids = await self._ids(self._reminding, due, subscriptions.c.remind_at)
-        return len((await self._reminding.each(ids, self._remind)).done)
+        due = (subscriptions.c.remind_at <= self._service.clock.now()) & ~subscriptions.c.refunding
+        ids = partial(self._ids, self._reminding, due, subscriptions.c.remind_at)
+        return len((await self._reminding.batch(ids, self._remind)).done)
 
     async def _remind(self, subscription_id: UUID) -> None:
         async with self._service.transactions()() as uow:
@@ -121,8 +127,9 @@ class Sweeps:
     async def endings(self) -> int:
         table = subscriptions
         due = (table.c.end_at <= self._service.clock.now()) & table.c.open_payment_id.is_(None)
-        ids = await self._ids(self._ending, due, table.c.end_at)
-        return len((await self._ending.each(ids, self._end)).done)
+        due &= ~table.c.refunding | table.c.cancel_at_period_end
+        ids = partial(self._ids, self._ending, due, table.c.end_at)
+        return len((await self._ending.batch(ids, self._end)).done)
 
     async def _end(self, subscription_id: UUID) -> None:
         async with self._service.transactions()() as uow:
@@ -130,17 +137,25 @@ class Sweeps:
 
     async def unresolved(self) -> int:
         """The janitor: ask for everything that has not ended and whose time to be asked for has come."""
-        done = 0
-        duties = ((self._collecting, payments, self._ask_for_payment), (self._returning, refunds, self._ask_for_refund))
-        for duty, table, ask in duties:
-            claims = await self._claim_unresolved(duty, table)
-            went = await duty.each(sorted(claims), partial(ask, claims))
-            await self._release(table, claims, went.done + went.needless + went.set_back)
-            done += len(went.done)
-        return done
+        return await self.unresolved_payments() + await self.unresolved_refunds()
 
-    async def _claim_unresolved(self, duty: Duty, table: Table) -> dict[UUID, datetime]:
-        """What was claimed, and until when: a claim may lapse before its turn comes."""
+    async def unresolved_payments(self) -> int:
+        return await self._ask_for(self._collecting, payments, self._ask_for_payment)
+
+    async def unresolved_refunds(self) -> int:
+        return await self._ask_for(self._returning, refunds, self._ask_for_refund)
+
+    async def _ask_for(
+        self, duty: Duty, table: Table, ask: Callable[[Mapping[UUID, datetime], UUID], Awaitable[None]]
+    ) -> int:
+        claims: dict[UUID, datetime] = {}  # until when: it may lapse while somebody is asked
+        went = await duty.stream(partial(self._claim_unresolved, duty, table, claims), partial(ask, claims))
+        await self._release(table, claims, went.done + went.needless + went.set_back)
+        return len(went.done)
+
+    async def _claim_unresolved(
+        self, duty: Duty, table: Table, claims: dict[UUID, datetime], limit: int
+    ) -> Sequence[UUID]:
         now = self._service.clock.now()
         # No wait is that long: a clock was ahead when it was set. What was sent by it has to be looked for soon.
         too_far = table.c.ask_again_by > self._service.world.wall.now() + LONGEST_WAIT
@@ -153,13 +168,13 @@ class Sweeps:
                 ~duty.steps_aside(now),
             )
             .order_by(table.c.ask_again_by, table.c.id)
-            .limit(_BATCH)
+            .limit(limit)
             .with_for_update(skip_locked=True)
         )
         # Who dies with a claim leaves it to the next after a minute: by both clocks, as one may be held.
         claim = update(table).where(table.c.id.in_(due))
         claim = claim.values(ask_again_at=now + CLAIM, ask_again_by=_lapses(), claimed_until=_lapses())
-        return await self._claimed(claim, table)
+        return await self._claim(claims, claim, table)
 
     async def _ask_for_payment(self, claims: Mapping[UUID, datetime], payment_id: UUID) -> None:
         command = CollectPayment(payment_id, claims[payment_id])
@@ -170,8 +185,8 @@ class Sweeps:
 
     async def inbox(self) -> int:
         """Notifications about what is ours."""
-        ids = await self._claim_notifications(_BATCH, strangers=False)
-        return len((await self._following.each(ids, self._follow)).done)
+        claim = partial(self._claim_notifications, strangers=False)
+        return len((await self._following.stream(claim, self._follow)).done)
 
     async def strangers(self) -> int:
         """Notifications about what nobody here knows, one by one and only so many a second.
@@ -209,7 +224,7 @@ class Sweeps:
         log.info("notification_followed", entry=str(entry_id), outcome=outcome[:200])
 
     async def mails(self) -> int:
-        return await self._mails.send_owed()
+        return await self._mails.send_owed(_MAILS_A_ROUND)
 
     async def old_keys(self) -> int:
         """Idempotency keys live longer than the seven days that callers may rely on, and no longer.
@@ -248,11 +263,12 @@ class Sweeps:
         async with self._engine.connect() as connection:
             return sorted((await connection.execute(claim.returning(table.c.id))).scalars())
 
-    async def _claimed(self, claim: Update, table: Table) -> dict[UUID, datetime]:
-        """Commit claims; what was claimed, and until when: all of them until the same instant."""
+    async def _claim(self, claims: dict[UUID, datetime], claim: Update, table: Table) -> Sequence[UUID]:
+        """Commit claims and note until when they are ours: all of them until the same instant."""
         async with self._engine.connect() as connection:
-            taken = await connection.execute(claim.returning(table.c.id, table.c.claimed_until))
-            return {row.id: row.claimed_until for row in taken}
+            taken = (await connection.execute(claim.returning(table.c.id, table.c.claimed_until))).all()
+        claims.update((row.id, row.claimed_until) for row in taken)
+        return sorted(row.id for row in taken)
 
     async def _release(self, table: Table, claims: Mapping[UUID, datetime], ids: Sequence[UUID]) -> None:
         """Give claims back where they are ours still; one that nobody gives back lapses."""

@@ -34,8 +34,9 @@ _DUE = """
 SELECT min(at) FROM (
     SELECT min(next_charge_at) AS at FROM subscriptions
         WHERE next_charge_at > :now AND open_payment_id IS NULL AND NOT refunding
-    UNION ALL SELECT min(remind_at) FROM subscriptions WHERE remind_at > :now
-    UNION ALL SELECT min(end_at) FROM subscriptions WHERE end_at > :now AND open_payment_id IS NULL
+    UNION ALL SELECT min(remind_at) FROM subscriptions WHERE remind_at > :now AND NOT refunding
+    UNION ALL SELECT min(end_at) FROM subscriptions
+        WHERE end_at > :now AND open_payment_id IS NULL AND (cancel_at_period_end OR NOT refunding)
     UNION ALL SELECT min(ask_again_at) FROM payments WHERE ask_again_at > :now
     UNION ALL SELECT min(ask_again_at) FROM refunds WHERE ask_again_at > :now
 ) AS due
@@ -45,8 +46,9 @@ _BACKLOG = """
 SELECT
     (SELECT count(*) FROM subscriptions
         WHERE next_charge_at <= :now AND open_payment_id IS NULL AND NOT refunding) AS renewals,
-    (SELECT count(*) FROM subscriptions WHERE remind_at <= :now) AS reminders,
-    (SELECT count(*) FROM subscriptions WHERE end_at <= :now AND open_payment_id IS NULL) AS endings,
+    (SELECT count(*) FROM subscriptions WHERE remind_at <= :now AND NOT refunding) AS reminders,
+    (SELECT count(*) FROM subscriptions
+        WHERE end_at <= :now AND open_payment_id IS NULL AND (cancel_at_period_end OR NOT refunding)) AS endings,
     (SELECT count(*) FROM payments WHERE ask_again_at <= :now OR claimed_until > (SELECT clock_timestamp())
         OR ask_again_by > (SELECT clock_timestamp()) AND asks = 0 AND provider_payment_id IS NULL) AS payments,
     (SELECT count(*) FROM refunds WHERE ask_again_at <= :now OR claimed_until > (SELECT clock_timestamp())

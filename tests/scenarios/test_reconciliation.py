@@ -25,7 +25,7 @@ from infrastructure.postgres.reconciliations import report_of
 from infrastructure.simulators.yookassa.serve import running
 from jobs.reconcile import AlreadyReconciling, NoSuchDay, Run, reconcile
 from jobs.reconcile_report import totals
-from jobs.worker import _cron_jobs
+from jobs.worker import nightly_rounds, schedule_of
 from tests.architecture.checkout import CHECKOUT
 from tests.scenarios.cinema import Cinema, Hands, Person, close_cinema, key_pair, open_cinema, settings_for
 
@@ -540,10 +540,10 @@ async def test_the_command_names_each_finding_and_ends_well(cinema: Cinema) -> N
 
 async def test_a_worker_does_it_every_night(cinema: Cinema) -> None:
     await _spoilt(cinema)
-    [job] = [job for job in _cron_jobs(cinema.service, cinema.sweeps) if job.name == "reconciliation"]
-    assert (job.hour, job.minute, job.second) == ({1}, {10}, {0})
-    assert await job.coroutine({}) == 4
-    assert await job.coroutine({}) == 0
+    nightly = nightly_rounds(cinema.service)
+    assert await nightly.make() == 4
+    assert await nightly.make() == 0
+    assert "reconciliation" not in [one.rounds.name for one in schedule_of(cinema.service, cinema.sweeps)]
 
 
 def test_the_command_wants_a_day_that_is_one() -> None:

@@ -240,6 +240,7 @@ class Auditor:
         self._must(event, due and it.open_payment is None, "past due without reason")
         _, charge, _ = met(self.prices[it.coming.code], it.balance)
         self._must(event, charge > 0, "asked to pay what the balance pays")
+        self._must(event, it.ending_refund is None, "asked to pay for what is being returned")
         it.lacks_method(event.at)
         self._letter(it.user_id, "subscription.past_due", it.id)
 
@@ -249,6 +250,7 @@ class Auditor:
         self._must(
             event, timely and it.next_charge is not None and it.next_charge > event.at, "reminded at a wrong time"
         )
+        self._must(event, it.ending_refund is None, "reminded of a charge while money is being returned")
         _, charge, _ = met(self.prices[it.coming.code], it.balance)
         self._must(event, _minor(event.data["amount"]) == charge > 0, "reminded with a wrong price")
         it.remind_at = None
@@ -283,6 +285,7 @@ class Auditor:
             return  # said with the payment
         due = it.status == "past_due" and it.end_at is not None and it.end_at <= event.at and not it.ending
         self._must(event, due and it.open_payment is None, "expired too early")
+        self._must(event, it.ending_refund is None, "expired while money is being returned")
         it.over("expired")
         self._letter(it.user_id, "subscription.expired", it.id)
 
@@ -542,9 +545,10 @@ class Auditor:
         for it in self.subscriptions.values():
             if it.next_charge is not None and it.next_charge <= now and it.ending_refund is None:
                 self.findings.lost.append(f"subscription {it.id} was to be charged at {it.next_charge}")
-            if it.end_at is not None and it.end_at <= now and it.open_payment is None:
+            returned = it.ending_refund is not None and not it.ending
+            if it.end_at is not None and it.end_at <= now and it.open_payment is None and not returned:
                 self.findings.stuck.append(f"subscription {it.id} was to end at {it.end_at}")
-            overdue = it.remind_at is not None and it.remind_at <= now - timedelta(days=1)
+            overdue = it.remind_at is not None and it.remind_at <= now - timedelta(days=1) and not returned
             # With a balance nothing may have been due when it was to be told of.
             if overdue and it.next_charge is not None and it.next_charge > now and not it.balance:
                 self.findings.lost.append(f"subscription {it.id} was not reminded at {it.remind_at}")
