@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from domain.errors import PaymentSystemUnavailable
 from tests.scenarios.cinema import Cinema
+from tests.scenarios.said import statements
 
 _PEOPLE = 60  # three times the pool
 
@@ -54,7 +51,7 @@ async def test_one_request_that_is_sent_sixty_times_at_once_is_answered_once_and
 async def test_the_registry_is_read_once_for_all_who_ask_at_once(cinema: Cinema) -> None:
     registered = cinema.service.payment_systems
     registered._built.clear()
-    with _reads(cinema) as reads:
+    with statements(registered._engine) as reads:
         systems = await asyncio.gather(*(registered.by_code("yookassa") for _ in range(_PEOPLE)))
         await registered.by_code("yookassa")
     assert (len(reads), len({id(system) for system in systems})) == (1, 1)
@@ -63,7 +60,7 @@ async def test_the_registry_is_read_once_for_all_who_ask_at_once(cinema: Cinema)
 async def test_sixty_codes_that_nobody_registered_do_not_read_it_sixty_times(cinema: Cinema) -> None:
     """Anybody may send notifications to any code."""
     registered = cinema.service.payment_systems
-    with _reads(cinema) as reads:
+    with statements(registered._engine) as reads:
         asked = (registered.by_code(f"nobody-{number}") for number in range(_PEOPLE))
         answers = await asyncio.gather(*asked, return_exceptions=True)
     assert {type(answer) for answer in answers} == {PaymentSystemUnavailable}
@@ -77,18 +74,3 @@ async def test_one_who_goes_away_does_not_take_the_look_at_the_registry_from_the
     await asyncio.sleep(0)
     impatient.cancel()
     assert (await patient).capabilities.redirect
-
-
-@contextmanager
-def _reads(cinema: Cinema) -> Iterator[list[str]]:
-    """The statements by which the registry is read meanwhile."""
-    engine, said = cinema.service.payment_systems._engine.sync_engine, list[str]()
-
-    def hear(*given: Any) -> None:
-        said.append(given[2])
-
-    event.listen(engine, "before_cursor_execute", hear)
-    try:
-        yield said
-    finally:
-        event.remove(engine, "before_cursor_execute", hear)
