@@ -27,6 +27,7 @@ _BINDING = {
     "active": ProviderStatus.SUCCEEDED,
     "inactive": ProviderStatus.CANCELED,
 }
+_AMOUNT = re.compile(r"([0-9]+)(?:\.([0-9]{1,2})0*)?")
 
 
 def payment_snapshot(body: Body) -> PaymentSnapshot:
@@ -92,11 +93,15 @@ def _status(body: Body, known: Mapping[str, ProviderStatus]) -> ProviderStatus:
 
 
 def _money(value: object) -> Money:
+    """An amount in any spelling that means whole kopecks: "499.00" as documented, or 499, 499.5, "499.500"."""
     if isinstance(value, dict):
         number, currency = value.get("value"), value.get("currency")
-        if isinstance(number, str) and isinstance(currency, str):
+        # A number with a fraction has stayed the text that it was; true is an int to Python, and none to us.
+        spelled = str(number) if isinstance(number, int) and not isinstance(number, bool) else number
+        amount = _AMOUNT.fullmatch(spelled) if isinstance(spelled, str) else None
+        if amount is not None and isinstance(currency, str):
             try:
-                return Money.parse(number, currency)
+                return Money.parse(f"{amount[1]}.{amount[2] or '':0<2}", currency)
             except ValueError:
                 pass
     raise UnreadableError("no usable amount")
