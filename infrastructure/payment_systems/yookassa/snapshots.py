@@ -32,12 +32,11 @@ _AMOUNT = re.compile(r"([0-9]+)(?:\.([0-9]{1,2})0*)?")
 
 def payment_snapshot(body: Body) -> PaymentSnapshot:
     """A payment object; raises UnreadableError without a usable id, status or amount."""
-    amount = _money(body.get("amount"))
     return PaymentSnapshot(
         provider_payment_id=_id(body.get("id")),
         status=_status(body, _PAYMENT),
-        amount=amount,
-        refunded=_money_or(body.get("refunded_amount"), amount.zero()),
+        amount=_money(body.get("amount")),
+        refunded=_refunded(body.get("refunded_amount")),
         created_at=_instant(body.get("created_at")),
         payment_id=_our_id(body, "payment_id"),
         confirmation_url=_confirmation_url(body),
@@ -107,12 +106,12 @@ def _money(value: object) -> Money:
     raise UnreadableError("no usable amount")
 
 
-def _money_or(value: object, otherwise: Money) -> Money:
-    """For what nothing is decided by: an odd field of these must not make the whole answer unreadable."""
+def _refunded(value: object) -> Money | None:
+    """Nothing of a payment is decided by it, so an odd one must not make the whole answer unreadable."""
     try:
         return _money(value)
     except UnreadableError:
-        return otherwise
+        return None
 
 
 def _our_id(body: Body, name: str) -> UUID | None:

@@ -84,7 +84,7 @@ def test_what_the_documentation_omits_may_be_missing() -> None:
     amount = {"value": "100.00", "currency": "RUB"}
     snapshot = payment_snapshot({"id": "2419a771-000f-5000-9000-1edaf29243f2", "status": "pending", "amount": amount})
     assert (snapshot.method, snapshot.payment_id, snapshot.created_at, snapshot.confirmation_url) == (None,) * 4
-    assert snapshot.refunded == Money(0)
+    assert snapshot.refunded is None
 
 
 def _priced(spelled: str) -> PaymentSnapshot:
@@ -122,6 +122,17 @@ def test_an_amount_is_read_in_any_spelling_of_whole_kopecks(spelled: str, minor:
 def test_what_is_no_whole_number_of_kopecks_is_no_amount(spelled: str) -> None:
     with pytest.raises(UnreadableError):
         _priced(spelled)
+
+
+@pytest.mark.parametrize(
+    "told", [None, "100.00", {}, {"value": "-1.00", "currency": "RUB"}, {"value": "1.00"}, [], True]
+)
+def test_a_sum_of_refunds_that_cannot_be_read_is_not_told_and_is_no_zero(told: object) -> None:
+    assert payment_snapshot(payment_object(refunded_amount=told)).refunded is None
+
+
+def test_a_sum_of_refunds_is_read_in_any_spelling_too() -> None:
+    assert payment_snapshot(payment_object(refunded_amount={"value": 100, "currency": "RUB"})).refunded == Money(10000)
 
 
 @pytest.mark.parametrize(
