@@ -166,7 +166,7 @@ def unreadable(payment_system: str, what: str, theirs: Unreadable, ours: Payment
     """What it is about can't be read there; `what`: payments or refunds."""
     return Finding(
         kind=FindingKind.UNREADABLE,
-        subject=f"{payment_system}:{what}:{theirs.provider_id or 'without an id'}",
+        subject=f"{payment_system}:{what}:{theirs.provider_id or (ours.id if ours else 'without an id')}",
         provider_id=theirs.provider_id,
         our_id=ours.id if ours else None,
         ours=f"{ours.status} {ours.amount}" if ours else _NOTHING,

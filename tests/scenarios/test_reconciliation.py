@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from cli import app
 from domain.money import Money
-from domain.payment_system import PaymentSnapshot, Unreadable
+from domain.payment_system import PaymentSnapshot, Silence, Unreadable
 from domain.reconciliation import FindingKind, Outcome, Stage
 from infrastructure.local.postgres import EmbeddedPostgres
 from infrastructure.local.valkey import EmbeddedValkey
@@ -666,3 +666,47 @@ async def test_a_sum_of_refunds_may_lag_behind_for_an_hour_and_differs_after_it(
     assert [each.finding.outcome for each in (await compared(cinema)).found] == [Outcome.GONE]
     _say_that_was_returned(Money.parse("100.00"), monkeypatch)
     assert kinds(await compared(cinema)) == ["refunds_differ case"]
+
+
+async def test_an_object_that_is_not_told_when_it_is_asked_for_does_not_end_every_night_there(
+    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, first = await sold(cinema, days=2)
+    await sold(cinema, hours=2)
+    await sql(cinema, "UPDATE payments SET amount = 49800")
+    untold, getting = first["payment"]["provider_payment_id"], YooKassa.get_payment
+
+    async def gets(self: YooKassa, provider_payment_id: str) -> Any:
+        if provider_payment_id == untold:
+            return Silence("an unreadable answer: no usable amount", only_this=True)
+        return await getting(self, provider_payment_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(YooKassa, "get_payment", gets)
+        run = await compared(cinema)
+        assert (kinds(run), run.stopped) == (["amount_differs case", "unreadable case"], [])
+        unreadable = next(each.finding for each in run.found if each.finding.kind is FindingKind.UNREADABLE)
+        assert (unreadable.provider_id, str(unreadable.our_id)) == (untold, first["payment"]["id"])
+        await nothing_new(cinema, open_cases=2)
+
+    assert kinds(await compared(cinema)) == ["amount_differs case", "unreadable gone"]
+    await nothing_new(cinema, open_cases=2)
+
+
+async def test_a_difference_of_what_cannot_be_read_tonight_is_not_said_to_have_solved_itself(
+    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sold(cinema, hours=2)
+    await sql(cinema, "UPDATE payments SET amount = 49800")
+    assert kinds(await compared(cinema)) == ["amount_differs case"]
+
+    async def gets(_: YooKassa, __: str) -> Silence:
+        return Silence("an unreadable answer: no usable amount", only_this=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(YooKassa, "get_payment", gets)
+        assert kinds(await compared(cinema)) == ["unreadable case"]
+        assert sorted(await cinema.open_cases()) == ["reconcile_amount_differs", "reconcile_unreadable"]
+
+    assert kinds(await compared(cinema)) == ["unreadable gone"]
+    assert await cinema.open_cases() == ["reconcile_amount_differs"]
