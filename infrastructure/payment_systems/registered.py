@@ -26,6 +26,9 @@ _ROWS = select(registry.c.id, registry.c.code, registry.c.adapter, registry.c.se
 _PATIENCE_S = 5.0
 """For a few rows; whoever waits for them holds a connection that others need."""
 
+_IN_LINE = 0.7
+"""The share of a call's time that it may wait for its turn; who gets it later could hardly be answered in time."""
+
 _Row = Row[UUID, str, str, dict[str, str]]
 
 
@@ -100,7 +103,7 @@ class RegisteredPaymentSystems:
             raise PaymentSystemUnavailable(f"The payment system {code[:64]} is not in use.")
         known = self._built.get(code)  # another call may have been quicker
         if known is None or (known.adapter, known.settings) != (row.adapter, row.settings):
-            system = Guarded(self._made(row))
+            system = self._guarded(row)
             if known is not None:
                 self._left_behind.append(known.system)  # calls may be under way through it
             known = self._built[code] = _Built(system, row.adapter, row.settings, 0.0)
@@ -167,6 +170,10 @@ class RegisteredPaymentSystems:
     def _kind(self, adapter: str) -> Adapter | None:
         kind = ADAPTERS.get(adapter)
         return kind if kind is not None and (kind.fit_for_production or not self._production) else None
+
+    def _guarded(self, row: _Row) -> Guarded:
+        deadline_s = self._limits.get(row.adapter, {}).get("deadline_s", 10.0)
+        return Guarded(self._made(row), wait_s=_IN_LINE * deadline_s, deadline_s=deadline_s)
 
     def _made(self, row: _Row) -> PaymentSystem:
         kind, code = self._kind(row.adapter), row.code

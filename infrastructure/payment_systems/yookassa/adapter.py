@@ -27,6 +27,7 @@ from domain.payment_system import (
     Unreadable,
 )
 from domain.ports import PaymentSystem
+from infrastructure.payment_systems.deadline import end_of_call
 from infrastructure.payment_systems.notification import OBJECT_ID, read_notification
 from infrastructure.payment_systems.yookassa.exchange import UnreadableError
 from infrastructure.payment_systems.yookassa.line import Line
@@ -248,7 +249,9 @@ class YooKassa(PaymentSystem):
         self, call: str, path: str, whole_deadline: float | None
     ) -> Callable[[Mapping[str, str]], Awaitable[Mapping[str, object] | Silence]]:
         async def page(params: Mapping[str, str]) -> Mapping[str, object] | Silence:
-            deadline = self._deadline()
+            deadline = (
+                time.monotonic() + self._deadline_s
+            )  # of each page; how many there are is no person's to wait for
             if whole_deadline is not None:
                 deadline = min(deadline, whole_deadline)
             answer = await self._ask(call, lambda client: client.get(path, params), deadline)
@@ -281,7 +284,7 @@ class YooKassa(PaymentSystem):
         return answer
 
     def _deadline(self) -> float:
-        return time.monotonic() + self._deadline_s
+        return end_of_call(self._deadline_s)
 
 
 def _read(body: Mapping[str, object], read: Callable[[Mapping[str, object]], _Snapshot]) -> _Snapshot | Silence:
