@@ -31,6 +31,9 @@ from infrastructure.redis.line import RedisLine
 from queries.sources import Sources, make_sources
 from settings import ClockKind, Settings, SettingsError, parse_card_keys
 
+_LONGEST_S = 20.0
+"""For a statement, as we count: a server that hangs, or that nothing reaches any more, heeds no limit of its own."""
+
 
 @dataclass(slots=True)
 class Service:
@@ -127,6 +130,7 @@ def _engine(database_url: str, connections: int) -> AsyncEngine:
         pool_timeout=5,
         connect_args={
             "timeout": 5,
+            "command_timeout": _LONGEST_S,
             "server_settings": {
                 "statement_timeout": "15000",
                 "lock_timeout": "10000",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import tempfile
@@ -138,3 +139,19 @@ async def test_a_held_clock_is_read_on_after_a_restart_that_nobody_noticed(
     own_postgres.stop(leash)
     own_postgres.start(leash)
     assert await _healthz(api) == before
+
+
+async def test_what_is_asked_of_a_postgres_that_hangs_is_given_up_and_told_as_an_outage(
+    settings: Settings, own_postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own limits do not help where it hangs: a statement was waited for as long as the connection stood."""
+    monkeypatch.setattr("bootstrap._LONGEST_S", 1.0)
+    app, service = await make_app(settings.model_copy(update={"clock": ClockKind.SYSTEM}), "both")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://billing", timeout=30) as api:
+        assert (await api.get("/v1/plans")).status_code == 200, "a connection stands"
+        with _hanging(own_postgres):
+            async with asyncio.timeout(4):
+                await _is_told_to_come_back(api)
+            assert (await _healthz(api))["status"] == "ok"
+        await _serves_again(api)
+    await service.close()
