@@ -31,6 +31,9 @@ from infrastructure.redis.line import RedisLine
 from queries.sources import Sources, make_sources
 from settings import ClockKind, Settings, SettingsError, parse_card_keys
 
+_LONGEST_S = 20.0
+"""For a statement, as we count: a server that hangs, or that nothing reaches any more, heeds no limit of its own."""
+
 
 @dataclass(slots=True)
 class Service:
@@ -91,24 +94,11 @@ async def build(settings: Settings, clock: Clock | None = None) -> Service:
         raise SettingsError("BILLING_CLOCK: production runs on the system clock")
     if clock is None:
         clock = HeldClock(database_url) if settings.clock is ClockKind.HELD else SystemClock()
-    engine = create_async_engine(
-        "postgresql+asyncpg://" + database_url.partition("://")[2],
-        pool_size=20,
-        max_overflow=0,
-        pool_timeout=5,
-        connect_args={
-            "timeout": 5,
-            "server_settings": {
-                "statement_timeout": "15000",
-                "lock_timeout": "10000",
-                "idle_in_transaction_session_timeout": "30000",
-            },
-        },
-    )
+    engine = _engine(database_url, connections=20)
     rules = settings.rules
     vault = CardVault(parse_card_keys(needed(settings.card_keys, "CARD_KEYS")))
     payment_systems = RegisteredPaymentSystems(
-        engine,
+        _engine(database_url, connections=2),
         clock,
         given={"yookassa": _yookassa_account(settings), "imitation": {}},
         limits={"yookassa": {"threads": 16, "deadline_s": settings.payment_deadline_s}},
@@ -128,6 +118,25 @@ async def build(settings: Settings, clock: Clock | None = None) -> Service:
         directory=UserDirectory(settings.auth_api_url, token_in(settings.auth_api_token))
         if settings.auth_api_url
         else None,
+    )
+
+
+def _engine(database_url: str, connections: int) -> AsyncEngine:
+    """A pool of so many connections, each of which gives up in time."""
+    return create_async_engine(
+        "postgresql+asyncpg://" + database_url.partition("://")[2],
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=5,
+        connect_args={
+            "timeout": 5,
+            "command_timeout": _LONGEST_S,
+            "server_settings": {
+                "statement_timeout": "15000",
+                "lock_timeout": "10000",
+                "idle_in_transaction_session_timeout": "30000",
+            },
+        },
     )
 
 

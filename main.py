@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 import settings as settings_module
 from bootstrap import Service, build, token_verifier
 from commands.app import add_commands
+from infrastructure.clock import ClockLostError
 from infrastructure.http.surroundings import surround
 from infrastructure.observability.logs import configure_logs
 from infrastructure.observability.metrics import CONTENT_TYPE, Metrics
@@ -50,8 +51,11 @@ def _add_health(app: FastAPI, service: Service) -> None:
 
     @app.get("/healthz", tags=["Health"])
     async def healthz() -> Response:
-        """The process lives; `now` is the service's time."""
-        now = service.clock.now().isoformat().replace("+00:00", "Z")
+        """The process lives; `now` is the service's time, null while a held clock is away with its Postgres."""
+        try:
+            now = service.clock.now().isoformat().replace("+00:00", "Z")
+        except ClockLostError:
+            now = None
         return JSONResponse({"status": "ok", "now": now})
 
     @app.get("/readyz", tags=["Health"])

@@ -12,7 +12,7 @@ from commands.settle_payment import SettlePayment, settle_payment
 from domain.differences import payment_differences
 from domain.payment import Payment
 from domain.payment_system import NotFound, PaymentSnapshot, Silence, Unreadable
-from domain.reconciliation import Finding, FindingKind, Outcome
+from domain.reconciliation import YOUNG, Finding, FindingKind, Outcome
 
 
 class ComparePayments(Comparison[Payment, PaymentSnapshot]):
@@ -28,11 +28,12 @@ class ComparePayments(Comparison[Payment, PaymentSnapshot]):
         return lambda mine, theirs: bool(payment_differences(self._code, mine, theirs, now))
 
     async def _treat(self, ours: Payment | None, theirs: PaymentSnapshot | None) -> list[Finding]:
-        outside = 0
+        outside, lately, now = 0, list[int](), self._world.clock.now()
         if ours is not None and ours.refunded:
             async with self._open_uow() as uow:
                 outside = await uow.reconciliations.returned_outside(ours.id)
-        found = payment_differences(self._code, ours, theirs, self._world.clock.now(), outside)
+                lately = await uow.reconciliations.returned_since(ours.id, now - YOUNG)
+        found = payment_differences(self._code, ours, theirs, now, outside, lately)
         for finding in found:
             if finding.kind is FindingKind.UNKNOWN_HERE and theirs is not None:
                 finding.facts = await self._what_is_known(theirs)

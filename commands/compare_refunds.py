@@ -67,6 +67,9 @@ class CompareRefunds(Comparison[Refund, RefundSnapshot]):
         """A refund made in the cabinet, or one whose row is gone: booked where the payment's sums leave room for it."""
         if of.is_open:
             paid = await self._system.get_payment(theirs.provider_payment_id)
+            if isinstance(paid, Silence) and paid.only_this:
+                finding.detail += f"; the payment is open here, and how it stands there cannot be read: {paid.why}"
+                return
             if isinstance(paid, Silence):
                 raise PaymentSystemSilent(paid.why)
             if isinstance(paid, PaymentSnapshot):

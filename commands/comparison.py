@@ -139,6 +139,8 @@ class Comparison(ABC, Generic[Ours, Theirs]):
         for _ in range(_LOOKS):
             before = await self._ours(provider_id, our_id)
             theirs = await self._theirs(provider_id, before)
+            if isinstance(theirs, Unreadable):
+                return [unreadable(self._code, self.what, theirs, before)]
             ours = await self._ours(provider_id, our_id)
             if (before and (before.id, before.version)) == (ours and (ours.id, ours.version)):
                 return await self._treat(ours, theirs)
@@ -149,7 +151,8 @@ class Comparison(ABC, Generic[Ours, Theirs]):
         by_provider_id = [each for each in found if provider_id and self._id_there(each) == provider_id]
         return next(iter(by_provider_id or found), None)
 
-    async def _theirs(self, provider_id: str | None, ours: Ours | None) -> Theirs | None:
+    async def _theirs(self, provider_id: str | None, ours: Ours | None) -> Theirs | Unreadable | None:
+        """Unreadable where it tells of all but this one: every night would end there, and no later day be looked at."""
         answer: Theirs | NotFound | Silence = NotFound()
         if provider_id is not None:
             answer = await self._get(provider_id)
@@ -157,6 +160,8 @@ class Comparison(ABC, Generic[Ours, Theirs]):
             until = (ours.settled_at or self._world.clock.now()) + _MARGIN
             answer = await self._find(ours.id, ours.created_at - _MARGIN, until)
         if isinstance(answer, Silence):
+            if answer.only_this:
+                return Unreadable(provider_id, answer.why)
             raise PaymentSystemSilent(answer.why)
         return None if isinstance(answer, NotFound) else answer
 

@@ -184,8 +184,8 @@ class _Day:
                     told.append(finding)
             report.next_stage(now)
             if report.stage is Stage.DONE:
-                for finding in report.findings.values():
-                    if finding.outcome is Outcome.CASE and finding.seen_in < report.passes:
+                for finding in report.not_seen_any_more():
+                    if finding.outcome is Outcome.CASE:
                         finding.outcome = Outcome.GONE
                         await uow.cases.resolve(*finding.key, now)
                         told.append(finding)

@@ -5,6 +5,7 @@ A finding whose outcome is `repairing` may be repaired: ours is open, theirs is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from domain.money import Money
@@ -14,14 +15,22 @@ from domain.reconciliation import YOUNG, Finding, FindingKind, Outcome
 from domain.refund import Refund, RefundStatus
 
 _NOTHING = "–"
+_LAGGING = 8
+"""Of so many refunds each may be missing in their sum yet; that there are more within an hour is no lag."""
 
 
 def payment_differences(
-    code: str, ours: Payment | None, theirs: PaymentSnapshot | None, now: datetime, returned_outside: int = 0
+    code: str,
+    ours: Payment | None,
+    theirs: PaymentSnapshot | None,
+    now: datetime,
+    returned_outside: int = 0,
+    returned_lately: Sequence[int] = (),
 ) -> list[Finding]:
     """`code`: the payment system's. Both sides as they are at one moment; None where there is no such payment.
 
     `returned_outside`: minor units of our refunds of it that went another way than through the payment system.
+    `returned_lately`: those that went through it and have been settled for less than `YOUNG`, the latest first.
     """
     if ours is None:
         return [_unknown_payment(code, theirs)] if theirs is not None and _matters(theirs, now) else []
@@ -42,8 +51,8 @@ def payment_differences(
         told = f"the amount is {ours.amount} here and {theirs.amount} there"
         found.append(_of_payment(FindingKind.AMOUNT_DIFFERS, ours, theirs, told))
     if _same_state(ours.is_open, ours.status.value, theirs.status):
-        if _refunds_differ(ours, theirs, returned_outside):
-            returned = Money(ours.refunded - returned_outside, ours.amount.currency)
+        returned = Money(ours.refunded - returned_outside, ours.amount.currency)
+        if _refunds_differ(ours, theirs, returned, returned_lately):
             told = f"{returned} were returned through it here and {theirs.refunded} there"
             found.append(_of_payment(FindingKind.REFUNDS_DIFFER, ours, theirs, told))
     elif ours.is_open or not _young_there(theirs, now):
@@ -104,13 +113,15 @@ def _same_state(open_here: bool, here: str, there: ProviderStatus) -> bool:
     return open_here if there is ProviderStatus.PENDING else here == there.value
 
 
-def _refunds_differ(ours: Payment, theirs: PaymentSnapshot, returned_outside: int) -> bool:
-    """What is on its way may be counted there already."""
-    if ours.status is not PaymentStatus.SUCCEEDED:
+def _refunds_differ(ours: Payment, theirs: PaymentSnapshot, returned: Money, lately: Sequence[int]) -> bool:
+    """What is on its way may be counted there already, and what has just been settled not yet."""
+    if ours.status is not PaymentStatus.SUCCEEDED or theirs.refunded is None:
         return False
-    returned = ours.refunded - returned_outside
-    expected = {returned, returned + ours.refund_reserved}
-    return theirs.refunded.minor not in expected or theirs.refunded.currency != ours.amount.currency
+    expected = {returned.minor}
+    for amount in lately[:_LAGGING]:
+        expected |= {counted - amount for counted in expected}
+    expected.add(returned.minor + ours.refund_reserved)
+    return theirs.refunded.minor not in expected or theirs.refunded.currency != returned.currency
 
 
 def _mark_repairable(found: list[Finding], kind: FindingKind, *, open_here: bool) -> list[Finding]:
@@ -155,7 +166,7 @@ def unreadable(payment_system: str, what: str, theirs: Unreadable, ours: Payment
     """What it is about can't be read there; `what`: payments or refunds."""
     return Finding(
         kind=FindingKind.UNREADABLE,
-        subject=f"{payment_system}:{what}:{theirs.provider_id or 'without an id'}",
+        subject=f"{payment_system}:{what}:{theirs.provider_id or (ours.id if ours else 'without an id')}",
         provider_id=theirs.provider_id,
         our_id=ours.id if ours else None,
         ours=f"{ours.status} {ours.amount}" if ours else _NOTHING,

@@ -130,7 +130,7 @@ class PaymentSnapshot:
     provider_payment_id: str
     status: ProviderStatus
     amount: Money
-    refunded: Money
+    refunded: Money | None  # None where it does not say, or nothing that can be read
     created_at: datetime | None
     payment_id: UUID | None  # ours, out of its metadata; None where it carries none
     confirmation_url: str | None = None

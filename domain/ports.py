@@ -307,6 +307,10 @@ class Reconciliations(Protocol):
         """Minor units of its refunds that went through no payment system."""
         ...
 
+    async def returned_since(self, payment_id: UUID, since: datetime) -> list[int]:
+        """Minor units of each of its refunds that succeeded through a payment system after `since`, latest first."""
+        ...
+
     async def told_of(self, subscription_id: UUID, payment_id: UUID) -> list[str]:
         """What the append-only history says of a payment, e.g. "payment.succeeded 2026-11-20T09:00:00+00:00"."""
         ...

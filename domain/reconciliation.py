@@ -155,6 +155,15 @@ class Report:
             finding.found_at = earlier.found_at or finding.found_at
         self.findings[finding.key] = finding
 
+    def not_seen_any_more(self) -> list[Finding]:
+        """Found by earlier passes and not by this one. What this one could not read may differ as before."""
+        unreadable: set[object] = set()
+        for finding in self.findings.values():
+            if finding.kind is FindingKind.UNREADABLE and finding.seen_in == self.passes:
+                unreadable |= {finding.provider_id, finding.our_id} - {None}
+        missing = [finding for finding in self.findings.values() if finding.seen_in < self.passes]
+        return [each for each in missing if not unreadable & {each.provider_id, each.our_id}]
+
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:
     """Without what only the case carries."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from commands import facts
@@ -57,6 +57,7 @@ from infrastructure.http.problems import Problem, invalid, responses
 router = APIRouter(prefix="/internal/v1", route_class=InternalCommandRoute, tags=["Internal: commands"])
 admin = APIRouter(prefix="/internal/v1", route_class=AdminCommandRoute, tags=["Administration"])
 
+Code = Annotated[str, Path(max_length=64)]
 Shown = tuple[int, dict[str, Any]]
 
 
@@ -223,7 +224,7 @@ async def _show_plan(plan: Plan | Deleted, documents: Documents) -> Shown:
 
 
 @admin.patch("/plans/{code}", responses=responses(401, 403, 404, 422))
-async def patch_plan(request: Request, code: str, body: PlanChangeBody) -> Response:
+async def patch_plan(request: Request, code: Code, body: PlanChangeBody) -> Response:
     """Change a plan; a new price is a new version of it."""
     price = body.price.money() if body.price else None
     command = EditPlan(code, body.name, body.description, price, body.available)
@@ -232,7 +233,7 @@ async def patch_plan(request: Request, code: str, body: PlanChangeBody) -> Respo
 
 
 @admin.delete("/plans/{code}", responses=responses(401, 403, 404))
-async def delete_plan(request: Request, code: str) -> Response:
+async def delete_plan(request: Request, code: Code) -> Response:
     """Delete a plan; one in use is archived instead, and shown."""
     world = side_of(request).world
     return await execute(request, None, lambda uow: retire_plan(RetirePlan(code), uow, world), _show_plan)
@@ -257,7 +258,7 @@ async def _show_payment_system(done: PaymentSystemRegistration | Deleted, docume
 
 
 @admin.patch("/payment-systems/{code}", responses=responses(401, 403, 404, 422))
-async def patch_payment_system(request: Request, code: str, body: PaymentSystemChangeBody) -> Response:
+async def patch_payment_system(request: Request, code: Code, body: PaymentSystemChangeBody) -> Response:
     """Change a payment system; of its settings those that are named."""
     command = EditPaymentSystem(code, body.name, body.enabled, body.settings)
     side = side_of(request)
@@ -270,7 +271,7 @@ async def patch_payment_system(request: Request, code: str, body: PaymentSystemC
 
 
 @admin.delete("/payment-systems/{code}", responses=responses(401, 403, 404))
-async def delete_payment_system(request: Request, code: str) -> Response:
+async def delete_payment_system(request: Request, code: Code) -> Response:
     """Delete a payment system; one in use is archived instead, and shown."""
     world = side_of(request).world
     command = RetirePaymentSystem(code)

@@ -24,6 +24,7 @@ from domain.payment_system import (
 )
 from domain.ports import PaymentSystem
 from infrastructure.payment_systems.circuit import Circuit, Pass, State
+from infrastructure.payment_systems.deadline import ending_by
 
 _Answer = TypeVar("_Answer")
 
@@ -44,9 +45,10 @@ class Guarded(PaymentSystem):
 
     `silences_to_open` different objects without a word open the circuit for `first_open_for_s`, growing to
     `open_for_s`, or for as long as the payment system itself asks, up to `longest_open_s`. A call waits `wait_s` at
-    most for one of `calls_at_once`. Reads and writes share both: they meet the same network and the same outage. What
-    it says itself never reached the payment system (`unsent`), but most callers need not know: the same key is asked
-    again either way.
+    most for one of `calls_at_once`, and has what is left of `deadline_s` for its answer: the whole is what a person
+    waits. Where the circuit is open nobody waits in line to hear so. Reads and writes share both: they meet the same
+    network and the same outage. What it says itself never reached the payment system (`unsent`), but most callers need
+    not know: the same key is asked again either way.
     """
 
     def __init__(
@@ -58,7 +60,8 @@ class Guarded(PaymentSystem):
         open_for_s: float = 30.0,
         longest_open_s: float = 300.0,
         calls_at_once: int = 16,
-        wait_s: float = 2.0,
+        wait_s: float = 7.0,
+        deadline_s: float = 10.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.capabilities = inner.capabilities
@@ -72,6 +75,7 @@ class Guarded(PaymentSystem):
         )
         self._free = asyncio.Semaphore(calls_at_once)
         self._wait_s = wait_s
+        self._deadline_s = deadline_s
         self._under_way = 0
         self._held_back = 0
 
@@ -134,6 +138,9 @@ class Guarded(PaymentSystem):
         await self._inner.close()
 
     async def _call(self, subject: str, call: Callable[[], Awaitable[_Answer | Silence]]) -> _Answer | Silence:
+        ends_at = time.monotonic() + self._deadline_s
+        if self._circuit.state is State.OPEN:
+            return await self._through_circuit(subject, call)
         try:
             async with asyncio.timeout(self._wait_s):
                 await self._free.acquire()
@@ -142,7 +149,8 @@ class Guarded(PaymentSystem):
             return Silence("too many calls are under way", unsent=True)
         self._under_way += 1
         try:
-            return await self._through_circuit(subject, call)
+            with ending_by(ends_at):
+                return await self._through_circuit(subject, call)
         finally:
             self._under_way -= 1
             self._free.release()

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy import RowMapping, and_, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -28,7 +28,8 @@ _IS_IT = and_(
     keys.c.caller == bindparam("its_caller"), keys.c.route == bindparam("its_route"), keys.c.key == bindparam("its_key")
 )
 _CLAIM = insert(keys).values(leased_until=WALL_NOW + LEASE).on_conflict_do_nothing().returning(keys.c.key)
-_KEEP = update(keys).where(_IS_IT)
+# Only the first reply: a request that outlived its lease must not take back what was said to its repetition.
+_KEEP = update(keys).where(_IS_IT, keys.c.reply_status.is_(None)).returning(keys.c.key)
 _FIND = select(keys, (keys.c.leased_until > WALL_NOW).label("running")).where(_IS_IT)
 _TAKE_OVER = (
     update(keys)
@@ -40,6 +41,12 @@ _TAKE_OVER = (
 
 def _place(call: Call) -> dict[str, Any]:
     return {"its_caller": call.caller, "its_route": call.route, "its_key": call.key}
+
+
+def _reply_in(row: RowMapping) -> Reply | None:
+    if row["reply_status"] is None:
+        return None
+    return Reply(row["reply_status"], row["reply_body"], row["reply_headers"], replayed=True)
 
 
 @dataclass(slots=True)
@@ -94,8 +101,9 @@ class CallTransactions:
             }
         elif self._operation_id is not None:
             kept = {"operation_id": self._operation_id}
-        if kept:
-            await uow.connection.execute(_KEEP, _place(self.call) | kept)
+        if kept and (await uow.connection.execute(_KEEP, _place(self.call) | kept)).scalar_one_or_none() is None:
+            row = (await uow.connection.execute(_FIND, _place(self.call))).mappings().one_or_none()
+            self.reply = (_reply_in(row) if row is not None else None) or self.reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +118,7 @@ class PostgresIdempotencyKeys:
             row = (await connection.execute(_FIND, _place(call))).mappings().one_or_none()
         if row is None:
             return None
-        reply = None
-        if row["reply_status"] is not None:
-            reply = Reply(row["reply_status"], row["reply_body"], row["reply_headers"], replayed=True)
-        return KeptCall(row["fingerprint"], reply, row["running"], row["operation_id"])
+        return KeptCall(row["fingerprint"], _reply_in(row), row["running"], row["operation_id"])
 
     async def take_over(self, call: Call) -> bool:
         """Take the lease of a request that has died; False where somebody else was quicker."""

@@ -124,6 +124,12 @@ class PostgresReconciliations:
         query = select(func.coalesce(func.sum(refunds.c.amount), 0)).where(outside, refunds.c.status == "succeeded")
         return int((await self._connection.execute(query)).scalar_one())
 
+    async def returned_since(self, payment_id: UUID, since: datetime) -> list[int]:
+        through_it = (refunds.c.payment_id == payment_id) & refunds.c.payment_system.is_not(None)
+        settled = (refunds.c.status == "succeeded") & (refunds.c.settled_at > since)
+        query = select(refunds.c.amount).where(through_it, settled).order_by(refunds.c.settled_at.desc())
+        return list((await self._connection.execute(query)).scalars())
+
     async def told_of(self, subscription_id: UUID, payment_id: UUID) -> list[str]:
         of_it = (events.c.subscription_id == subscription_id) & (events.c.payment_id == payment_id)
         query = select(events.c.type, events.c.at).where(of_it).order_by(events.c.at, events.c.id).limit(50)

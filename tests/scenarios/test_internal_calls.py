@@ -6,8 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from infrastructure.postgres.backlog import read_backlog
 from tests.scenarios.cinema import GOOD_CARD, Cinema
+from tests.scenarios.said import statements
 
 
 async def test_a_payment_link_sells_a_plan_at_the_price_that_holds(cinema: Cinema) -> None:
@@ -81,6 +84,29 @@ async def test_a_notification_for_an_unknown_system_is_refused_and_nonsense_is_a
     assert (await cinema.api.post(f"/webhooks/{uuid4().hex}", json={})).status_code == 404
     for nonsense in (b"", b"[]", b"\xff\xfe", b"{" * 50_000, b'{"event": 1}'):
         assert (await cinema.api.post("/webhooks/yookassa", content=nonsense)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "code", ["yoo%00kassa", "%00", "yookassa%0A", "%ED%A0%80", "y" * 65, "%D1%8E%D0%BA%D0%B0%D1%81%D1%81%D0%B0"]
+)
+async def test_a_notification_for_what_no_payment_system_can_be_called_is_refused_without_a_look_at_the_books(
+    cinema: Cinema, code: str
+) -> None:
+    """A NUL in the path once was a malfunction of ours: no database takes it."""
+    told = {"type": "notification", "event": "payment.succeeded", "object": {"id": "x"}}
+    with statements(cinema.service.payment_systems._engine) as asked:
+        reply = await cinema.api.post(f"/webhooks/{code}", json=told)
+    assert (reply.status_code, reply.json()["code"], asked) == (404, "not_found", [])
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+@pytest.mark.parametrize("of", ["plans", "payment-systems"])
+@pytest.mark.parametrize("code", ["a%00b", "".join(uuid4().hex for _ in range(500))])
+async def test_a_code_that_nothing_can_have_is_refused(cinema: Cinema, method: str, of: str, code: str) -> None:
+    """One of thousands of characters does not even fit into the index of idempotency keys."""
+    body = {"name": "Новое имя"} if method == "PATCH" else None
+    reply = await cinema.as_admin(method, f"/internal/v1/{of}/{code}", body)
+    assert (reply.status_code, reply.json()["code"]) == (422, "validation_failed"), reply.text
 
 
 async def test_what_waits_is_counted(cinema: Cinema) -> None:

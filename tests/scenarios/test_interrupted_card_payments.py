@@ -241,3 +241,27 @@ async def _an_outage_begins(cinema: Cinema, imitated: Imitated) -> None:
     for _ in range(10):
         imitated.system.on("create_payment").say_nothing_before()
         assert (await (await _buyer(cinema, imitated)).subscribes()).status_code == 202
+
+
+async def test_a_request_that_outlives_its_lease_answers_what_its_repetition_was_told(
+    cinema: Cinema, imitated: Imitated
+) -> None:
+    """It once took back the reply that was kept, so that the same key had two answers."""
+    anna, gate = await _buyer(cinema, imitated), asyncio.Event()
+    imitated.system.on("create_payment").hold(gate)
+    sent = imitated.sent
+    slow = asyncio.create_task(anna.subscribes())
+    await imitated.hears("create_payment", sent + 1)
+    await anna._its_lease_lapses()
+    taken_over = await anna.subscribes()
+    path = f"/v1/subscriptions/{taken_over.json()['subscription']['id']}/cancel"
+    assert (await anna.person.posts(path, {"when": "period_end"})).status_code == 200
+
+    gate.set()
+    outlived, replayed = await slow, await anna.subscribes()
+
+    assert taken_over.json()["subscription"]["cancel_at_period_end"] is False
+    for reply in (outlived, replayed):
+        assert (reply.status_code, reply.content) == (taken_over.status_code, taken_over.content)
+        assert reply.headers["Consistency-Token"] == taken_over.headers["Consistency-Token"]
+    assert await imitated.charged(anna.person) == ["499.00"]

@@ -240,7 +240,7 @@ class SimulatedShop(PaymentSystem):
     def refund_in_cabinet(self, provider_id: str, minor: int) -> None:
         """Nothing where so much is not left there: who asks for it may not have heard of an earlier one."""
         there = self._snapshot(provider_id)
-        left = there.amount.minor - there.refunded.minor
+        left = there.amount.minor - (there.refunded or there.amount.zero()).minor
         if minor > left or 0 < left - minor < 100:
             return
         self._note(self.imitation.refund_in_cabinet(provider_id, Money(minor)))

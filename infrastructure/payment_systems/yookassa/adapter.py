@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -27,6 +28,7 @@ from domain.payment_system import (
     Unreadable,
 )
 from domain.ports import PaymentSystem
+from infrastructure.payment_systems.deadline import end_of_call
 from infrastructure.payment_systems.notification import OBJECT_ID, read_notification
 from infrastructure.payment_systems.yookassa.exchange import UnreadableError
 from infrastructure.payment_systems.yookassa.line import Line
@@ -47,6 +49,7 @@ from infrastructure.payment_systems.yookassa.verdict import verdict
 _log = structlog.get_logger(__name__)
 
 _KEY = re.compile(r"[!-~]{1,64}")
+_A_MOMENT_S = 0.05  # a timer may go off that much early
 _BEST_FIRST = (ProviderStatus.SUCCEEDED, ProviderStatus.PENDING, ProviderStatus.CANCELED)
 
 _Snapshot = TypeVar("_Snapshot", PaymentSnapshot, RefundSnapshot)
@@ -210,10 +213,13 @@ class YooKassa(PaymentSystem):
     ) -> _Snapshot | NotFound | Silence:
         """All objects that carry our id are looked at: a canceled one may stand beside one that took the money."""
         found: dict[ProviderStatus, _Snapshot] = {}
-        deadline = time.monotonic() + self._search_deadline_s
+        is_alive, deadline = False, time.monotonic() + self._search_deadline_s
         async for page in pages(self._page(call, path, deadline), created_from, created_to):
             if isinstance(page, Silence):
-                return page
+                # Ours was the time that ran out: whoever has answered page after page is alive.
+                ran_out = is_alive and time.monotonic() > deadline - _A_MOMENT_S
+                return replace(page, only_this=True) if ran_out else page
+            is_alive = True
             for item in page:
                 if not _carries(item, name, our_id):
                     continue
@@ -248,7 +254,9 @@ class YooKassa(PaymentSystem):
         self, call: str, path: str, whole_deadline: float | None
     ) -> Callable[[Mapping[str, str]], Awaitable[Mapping[str, object] | Silence]]:
         async def page(params: Mapping[str, str]) -> Mapping[str, object] | Silence:
-            deadline = self._deadline()
+            deadline = (
+                time.monotonic() + self._deadline_s
+            )  # of each page; how many there are is no person's to wait for
             if whole_deadline is not None:
                 deadline = min(deadline, whole_deadline)
             answer = await self._ask(call, lambda client: client.get(path, params), deadline)
@@ -281,7 +289,7 @@ class YooKassa(PaymentSystem):
         return answer
 
     def _deadline(self) -> float:
-        return time.monotonic() + self._deadline_s
+        return end_of_call(self._deadline_s)
 
 
 def _read(body: Mapping[str, object], read: Callable[[Mapping[str, object]], _Snapshot]) -> _Snapshot | Silence:

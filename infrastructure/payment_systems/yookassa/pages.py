@@ -31,6 +31,8 @@ async def pages(
         yield items
         if cursor is None or cursor == "":
             return
+        if isinstance(cursor, int) and not isinstance(cursor, bool):
+            cursor = str(cursor)
         if not isinstance(cursor, str) or cursor in seen:
             yield Silence("a list whose end can't be reached")
             return

@@ -27,16 +27,16 @@ _BINDING = {
     "active": ProviderStatus.SUCCEEDED,
     "inactive": ProviderStatus.CANCELED,
 }
+_AMOUNT = re.compile(r"([0-9]+)(?:\.([0-9]{1,2})0*)?")
 
 
 def payment_snapshot(body: Body) -> PaymentSnapshot:
     """A payment object; raises UnreadableError without a usable id, status or amount."""
-    amount = _money(body.get("amount"))
     return PaymentSnapshot(
         provider_payment_id=_id(body.get("id")),
         status=_status(body, _PAYMENT),
-        amount=amount,
-        refunded=_money_or(body.get("refunded_amount"), amount.zero()),
+        amount=_money(body.get("amount")),
+        refunded=_refunded(body.get("refunded_amount")),
         created_at=_instant(body.get("created_at")),
         payment_id=_our_id(body, "payment_id"),
         confirmation_url=_confirmation_url(body),
@@ -92,22 +92,26 @@ def _status(body: Body, known: Mapping[str, ProviderStatus]) -> ProviderStatus:
 
 
 def _money(value: object) -> Money:
+    """An amount in any spelling that means whole kopecks: "499.00" as documented, or 499, 499.5, "499.500"."""
     if isinstance(value, dict):
         number, currency = value.get("value"), value.get("currency")
-        if isinstance(number, str) and isinstance(currency, str):
+        # A number with a fraction has stayed the text that it was; true is an int to Python, and none to us.
+        spelled = str(number) if isinstance(number, int) and not isinstance(number, bool) else number
+        amount = _AMOUNT.fullmatch(spelled) if isinstance(spelled, str) else None
+        if amount is not None and isinstance(currency, str):
             try:
-                return Money.parse(number, currency)
+                return Money.parse(f"{amount[1]}.{amount[2] or '':0<2}", currency)
             except ValueError:
                 pass
     raise UnreadableError("no usable amount")
 
 
-def _money_or(value: object, otherwise: Money) -> Money:
-    """For what nothing is decided by: an odd field of these must not make the whole answer unreadable."""
+def _refunded(value: object) -> Money | None:
+    """Nothing of a payment is decided by it, so an odd one must not make the whole answer unreadable."""
     try:
         return _money(value)
     except UnreadableError:
-        return otherwise
+        return None
 
 
 def _our_id(body: Body, name: str) -> UUID | None:

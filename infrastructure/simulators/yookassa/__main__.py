@@ -14,7 +14,7 @@ from infrastructure.simulators.yookassa.store import Store
 
 def main() -> None:
     options = _options()
-    clock: Clock = HeldClock(options.database_url) if options.clock == "held" else SystemClock()
+    clock: Clock = HeldClock(options.database_url, patience_s=15.0) if options.clock == "held" else SystemClock()
     app = create_app(
         Store(options.data_dir),
         clock,

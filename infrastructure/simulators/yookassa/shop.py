@@ -6,10 +6,8 @@ import asyncio
 from base64 import b64encode
 from datetime import UTC, datetime
 
-import psycopg
-
 from domain.ports import Clock
-from infrastructure.clock import HeldClock
+from infrastructure.clock import ClockLostError, HeldClock
 from infrastructure.simulators.yookassa.books import Books
 from infrastructure.simulators.yookassa.faults import Faults
 from infrastructure.simulators.yookassa.instants import ClockAwayError, to_ms
@@ -40,7 +38,7 @@ class Shop:
         if isinstance(self.clock, HeldClock):
             try:
                 return to_ms(await asyncio.to_thread(self.clock.now))
-            except (psycopg.Error, LookupError) as error:
+            except ClockLostError as error:
                 raise ClockAwayError from error
         return to_ms(self.clock.now())
 

@@ -13,7 +13,10 @@ from infrastructure.clock import SystemClock
 from infrastructure.payment_systems.circuit import State
 from infrastructure.payment_systems.guarded import Guarded
 from infrastructure.payment_systems.imitation import Imitation
-from tests.infrastructure.payment_systems.samples import charge
+from infrastructure.payment_systems.yookassa import YooKassa
+from infrastructure.payment_systems.yookassa.sdk import Account
+from tests.infrastructure.payment_systems.raw_server import Heard, raw_server, response
+from tests.infrastructure.payment_systems.samples import charge, payment_object
 
 OPEN_FOR_S = 30.0
 
@@ -183,6 +186,53 @@ async def test_calls_beyond_the_limit_wait_briefly_and_fail_fast(guarded: Guarde
     gate.set()
     assert all(isinstance(answer, PaymentSnapshot) for answer in await asyncio.gather(*held))
     assert guarded.state.under_way == 0
+
+
+async def test_who_finds_no_place_waits_for_one_as_long_as_there_is_time_for_an_answer(inner: Imitation) -> None:
+    """People once were told after two seconds that nobody knows, with eight left to wait."""
+    guarded, gate = Guarded(inner, calls_at_once=4), asyncio.Event()
+    inner.on("create_payment").hold(gate, times=4)
+    calls = [asyncio.create_task(guarded.create_payment(charge())) for _ in range(12)]
+    await began(inner)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(asyncio.gather(*calls)), 2.5)
+    gate.set()
+    assert all(isinstance(answer, PaymentSnapshot) for answer in await asyncio.gather(*calls))
+
+
+async def test_nobody_waits_for_a_place_where_the_circuit_is_open(inner: Imitation) -> None:
+    guarded, gate = Guarded(inner, silences_to_open=1, calls_at_once=1), asyncio.Event()
+    inner.on("create_payment").hold(gate)
+    held = asyncio.create_task(guarded.create_payment(charge()))
+    await began(inner)
+    inner.on("list_payments").say_nothing_before()
+    with pytest.raises(ConnectionError):
+        await anext(guarded.list_payments(datetime.now(UTC), datetime.now(UTC)))
+    async with asyncio.timeout(1):
+        answer = await guarded.create_payment(charge())
+    assert isinstance(answer, Silence)
+    assert answer.unsent
+    gate.set()
+    await held
+
+
+async def test_the_wait_for_a_place_is_part_of_the_time_that_a_call_has() -> None:
+    async def one_and_no_more(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.6)
+        if len(server.heard) == 1:
+            writer.write(response(payment_object()))
+        else:
+            await asyncio.Event().wait()
+
+    async with raw_server(one_and_no_more) as server:
+        yookassa = YooKassa(Account(server.url, "100500", "secret"), threads=2, deadline_s=1.0)
+        guarded = Guarded(yookassa, calls_at_once=1, wait_s=0.9, deadline_s=1.0)
+        began_at = asyncio.get_running_loop().time()
+        answers = await asyncio.gather(*(guarded.create_payment(charge()) for _ in range(2)))
+        took_s = asyncio.get_running_loop().time() - began_at
+        await yookassa.close()
+    assert [type(answer) for answer in answers] == [PaymentSnapshot, Silence]
+    assert 0.9 < took_s < 1.4, "0.6 for a place, and not a second more for the answer"
 
 
 async def test_a_list_counts_as_one_call(guarded: Guarded, inner: Imitation) -> None:

@@ -26,7 +26,7 @@ from domain.payment_system import (
     Token,
 )
 from infrastructure.payment_systems.yookassa import YooKassa
-from infrastructure.payment_systems.yookassa.exchange import Exchange
+from infrastructure.payment_systems.yookassa.exchange import Exchange, UnreadableError
 from infrastructure.payment_systems.yookassa.sdk import Account
 from infrastructure.payment_systems.yookassa.snapshots import binding_snapshot, payment_snapshot, refund_snapshot
 from infrastructure.payment_systems.yookassa.verdict import verdict
@@ -84,7 +84,55 @@ def test_what_the_documentation_omits_may_be_missing() -> None:
     amount = {"value": "100.00", "currency": "RUB"}
     snapshot = payment_snapshot({"id": "2419a771-000f-5000-9000-1edaf29243f2", "status": "pending", "amount": amount})
     assert (snapshot.method, snapshot.payment_id, snapshot.created_at, snapshot.confirmation_url) == (None,) * 4
-    assert snapshot.refunded == Money(0)
+    assert snapshot.refunded is None
+
+
+def _priced(spelled: str) -> PaymentSnapshot:
+    """A payment that was received with this as its amount's value."""
+    priced = json.dumps(payment_object(amount={"value": "HERE", "currency": "RUB"})).replace('"HERE"', spelled)
+    answer = verdict(Exchange(status_code=200, content=priced.encode()))
+    assert isinstance(answer, dict)
+    return payment_snapshot(answer)
+
+
+@pytest.mark.parametrize(
+    ("spelled", "minor"),
+    [
+        *((spelled, 49900) for spelled in ('"499.00"', '"499"', '"499.0"', '"499.000"', "499", "499.0", "499.00")),
+        *((spelled, 49950) for spelled in ('"499.50"', '"499.5"', "499.5", "499.500")),
+        *((spelled, 49905) for spelled in ('"499.05"', "499.05")),
+        *((spelled, 0) for spelled in ('"0.00"', "0", "0.0")),
+        ("999999999999.99", 99_999_999_999_999),
+    ],
+)
+def test_an_amount_is_read_in_any_spelling_of_whole_kopecks(spelled: str, minor: int) -> None:
+    """Money that was taken once stayed unknown for ever, for it was told as 499 and not as "499.00"."""
+    assert _priced(spelled).amount == Money(minor)
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        *("499.001", '"499.001"', "0.005", '"499.0050"'),
+        *("4.99e2", '"4.99e2"', "1E2", "-499", '"-499.00"', '"+499.00"', "-0.0"),
+        *("true", "false", "null", "[499]", '{"value": 499}', '""', '"NaN"', '"Infinity"', '" 499.00"', '"499.00\\n"'),
+        *('"499,00"', '"499."', '".99"', '"0499.00"', '"1 000.00"', '"\\u0664\\u0669\\u0669.00"', "1000000000000"),
+    ],
+)
+def test_what_is_no_whole_number_of_kopecks_is_no_amount(spelled: str) -> None:
+    with pytest.raises(UnreadableError):
+        _priced(spelled)
+
+
+@pytest.mark.parametrize(
+    "told", [None, "100.00", {}, {"value": "-1.00", "currency": "RUB"}, {"value": "1.00"}, [], True]
+)
+def test_a_sum_of_refunds_that_cannot_be_read_is_not_told_and_is_no_zero(told: object) -> None:
+    assert payment_snapshot(payment_object(refunded_amount=told)).refunded is None
+
+
+def test_a_sum_of_refunds_is_read_in_any_spelling_too() -> None:
+    assert payment_snapshot(payment_object(refunded_amount={"value": 100, "currency": "RUB"})).refunded == Money(10000)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -11,6 +11,8 @@ from uuid import uuid4
 import pytest
 
 from domain.payment_system import NotFound, PaymentSnapshot, ProviderStatus, RefundSnapshot, Silence, Unreadable
+from infrastructure.payment_systems.circuit import State
+from infrastructure.payment_systems.guarded import Guarded
 from infrastructure.payment_systems.yookassa import YooKassa
 from infrastructure.payment_systems.yookassa.sdk import Account
 from tests.infrastructure.payment_systems.raw_server import Heard, RawServer, always, raw_server, response
@@ -33,14 +35,14 @@ async def yookassa(server: RawServer) -> AsyncIterator[YooKassa]:
     await system.close()
 
 
-def listing(*pages: list[dict[str, Any]]) -> Any:
+def listing(*pages: list[dict[str, Any]], spelled: Callable[[int], object] = str) -> Any:
     """Serves pages; the cursor is the next page's number."""
 
     async def answer(heard: Heard, writer: asyncio.StreamWriter) -> None:
         at = int(heard.query.get("cursor", "0"))
         body: dict[str, Any] = {"type": "list", "items": pages[at]}
         if at + 1 < len(pages):
-            body["next_cursor"] = str(at + 1)
+            body["next_cursor"] = spelled(at + 1)
         writer.write(response(body))
 
     return answer
@@ -59,6 +61,20 @@ async def test_a_payment_is_found_on_any_page(server: RawServer, yookassa: YooKa
         "created_at.gte": "2026-07-18T12:00:00.000Z",
         "created_at.lte": "2026-07-18T18:00:00.001Z",
     }
+
+
+async def test_a_cursor_may_be_a_number(server: RawServer, yookassa: YooKassa) -> None:
+    """Neither could anything be found nor a day be compared where it was none of letters."""
+    ours = uuid4()
+    server.answer = listing([payment_object(uuid4())], [payment_object(ours)], spelled=int)
+    assert isinstance(await yookassa.find_payment(ours, SINCE, UNTIL), PaymentSnapshot)
+    assert len([each async for each in yookassa.list_payments(SINCE, UNTIL)]) == 2
+
+
+@pytest.mark.parametrize("cursor", [True, ["1"], {"at": 1}])
+async def test_what_is_no_cursor_is_silence(server: RawServer, yookassa: YooKassa, cursor: object) -> None:
+    server.answer = listing([payment_object(uuid4())], [], spelled=lambda _: cursor)
+    assert isinstance(await yookassa.find_payment(uuid4(), SINCE, UNTIL), Silence)
 
 
 async def test_of_several_tries_the_one_that_took_money_is_found(server: RawServer, yookassa: YooKassa) -> None:
@@ -118,7 +134,39 @@ async def test_a_list_without_end_is_left_at_the_deadline(server: RawServer, yoo
 
     server.answer = answer
     async with asyncio.timeout(5):
-        assert isinstance(await yookassa.find_payment(uuid4(), SINCE, UNTIL), Silence)
+        found = await yookassa.find_payment(uuid4(), SINCE, UNTIL)
+    assert isinstance(found, Silence)
+    assert found.only_this, "it was our time that ran out, and every page was answered"
+
+
+async def test_a_search_that_takes_too_long_is_no_outage_to_the_breaker(server: RawServer, yookassa: YooKassa) -> None:
+    """As the one call that tries it opened the circuit again, each time."""
+    seconds = [0.0]
+    guarded = Guarded(yookassa, silences_to_open=1, first_open_for_s=30, monotonic=lambda: seconds[0])
+    server.answer = always(response(error_object("internal_server_error"), 500))
+    await guarded.get_payment("22e18a2f")
+    opened = guarded.state
+    assert opened.circuit is State.OPEN
+    seconds[0] += 30
+
+    async def endless(_heard: Heard, writer: asyncio.StreamWriter) -> None:
+        writer.write(response({"type": "list", "items": [], "next_cursor": str(uuid4())}))
+
+    server.answer = endless
+    assert isinstance(await guarded.find_payment(uuid4(), SINCE, UNTIL), Silence)
+    assert guarded.state.circuit is State.CLOSED
+
+
+async def test_a_search_whose_first_page_does_not_come_is_silence_of_everything(
+    server: RawServer, yookassa: YooKassa
+) -> None:
+    async def nothing(_heard: Heard, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    server.answer = nothing
+    answer = await yookassa.find_payment(uuid4(), SINCE, UNTIL)
+    assert isinstance(answer, Silence)
+    assert not answer.only_this
 
 
 async def test_an_unreadable_payment_of_ours_is_silence_not_absence(server: RawServer, yookassa: YooKassa) -> None:
