@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 _ANSWER_S = 5
 """Without a limit of ours a Redis that hangs once is waited for until the process ends."""
-_LEAVE_S = 5
+_LEAVE_S = 2
 _PAUSE_S = 1
 _MOST_JOBS = 50
 """More than there are places in all duties together: no job waits for another."""

@@ -92,6 +92,17 @@ async def test_what_does_not_end_in_time_is_told_once_and_holds_nothing_up(servi
     assert sum("changes for the projections" in line for line in told) == 1, told
 
 
+async def test_what_waits_for_a_refund_holds_nothing_up(service: Service) -> None:
+    books, now = Books(service.engine), service.clock.now()
+    period: dict[str, Any] = {"period_start": now - 31 * _DAY, "period_end": now}
+    for due in ({"remind_at": now, "next_charge_at": now + 9 * _DAY}, {"end_at": now + _DAY}):
+        await books.subscription(await books.person(), await books.plan(), refunding=True, **period, **due)
+
+    _, told = await _go(service, 2 * _DAY)
+
+    assert [line for line in told if "reminders" in line or "endings" in line] == []
+
+
 async def test_two_do_not_move_the_clock_at_once(service: Service) -> None:
     before = service.clock.now()
     async with exclusive(service.engine, _LOCK):
