@@ -25,6 +25,7 @@ async def save_payment_method(
         return earlier.id if earlier is not None and earlier.removed_at is None else None
     known = await uow.payment_methods.by_provider_id(payment.user_id, payment.payment_system, used.provider_method_id)
     if known is None:
+        kept = used.saved and not await _charged_one_was_removed(payment, uow)
         known = PaymentMethod(
             id=world.new_id(),
             user_id=payment.user_id,
@@ -38,10 +39,10 @@ async def save_payment_method(
             exp_month=used.exp_month,
             exp_year=used.exp_year,
             # One that was not saved there can never be charged again: kept for the books only.
-            removed_at=None if used.saved else world.clock.now(),
+            removed_at=None if kept else world.clock.now(),
         )
         mine = await uow.payment_methods.all_of(payment.user_id)
-        known.is_default = used.saved and not any(method.is_default for method in mine)
+        known.is_default = kept and not any(method.is_default for method in mine)
         uow.payment_methods.add(known)
     elif used.saved and _is_saved_anew(known, payment):
         known.removed_at = None
@@ -49,6 +50,14 @@ async def save_payment_method(
         known.is_default = not any(method.is_default for method in mine)
     payment.payment_method_id = known.id
     return known.id if known.removed_at is None else None
+
+
+async def _charged_one_was_removed(payment: Payment, uow: UnitOfWork) -> bool:
+    """Its owner did so while it was charged: under another id it comes back as little (invariant 13)."""
+    if payment.pays_with is not PaysWith.SAVED or payment.payment_method_id is None:
+        return False
+    charged = await uow.payment_methods.find(payment.payment_method_id)
+    return charged is not None and charged.removed_at is not None
 
 
 def _is_saved_anew(method: PaymentMethod, payment: Payment) -> bool:
