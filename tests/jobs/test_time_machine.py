@@ -94,9 +94,10 @@ async def test_what_does_not_end_in_time_is_told_once_and_holds_nothing_up(servi
 
 async def test_what_waits_for_a_refund_holds_nothing_up(service: Service) -> None:
     books, now = Books(service.engine), service.clock.now()
-    period: dict[str, Any] = {"period_start": now - 31 * _DAY, "period_end": now}
-    for due in ({"remind_at": now, "next_charge_at": now + 9 * _DAY}, {"end_at": now + _DAY}):
-        await books.subscription(await books.person(), await books.plan(), refunding=True, **period, **due)
+    to_come: list[dict[str, Any]] = [{"remind_at": now, "next_charge_at": now + 9 * _DAY}, {"end_at": now + _DAY}]
+    for due in to_come:
+        given = {"period_start": now - 31 * _DAY, "period_end": now, "refunding": True, **due}
+        await books.subscription(await books.person(), await books.plan(), **given)
 
     _, told = await _go(service, 2 * _DAY)
 
