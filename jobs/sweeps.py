@@ -189,10 +189,11 @@ class Sweeps:
         return len((await self._following.stream(claim, self._follow)).done)
 
     async def strangers(self) -> int:
-        """Notifications about what nobody here knows, one by one and only so many a second.
+        """Notifications about what nobody here knows, or waits for, one by one and only so many a second.
 
-        A few are true: of a refund made in the cabinet, or of a payment whose answer was lost, which the janitor asks
-        for as well. The rest is forged, and whoever sends that must not set the pace at which we ask elsewhere.
+        A few are true: of a refund made in the cabinet, of a payment whose answer was lost, which the janitor asks for
+        as well, or of money that came after all. The rest is forged, and whoever sends that must not set the pace at
+        which we ask elsewhere.
         """
         if self._with_strangers.locked():  # the last round still waits for an answer
             return 0

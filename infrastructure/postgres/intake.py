@@ -21,14 +21,19 @@ _GATHER_S = 0.02
 """Between two batches. One that comes alone is written at once; nobody waits for more than this."""
 _MOST_WAITING = 2000
 
+# No stranger is what is open here, so that news of it are awaited, nor what only repeats how it ended here, for which
+# nobody has to be asked. Whatever else is said of one that has ended is looked into, too, but at the strangers' pace:
+# an id is no secret, and whoever knows one could have us ask as often as he likes.
 # Sorted, so that two processes which write the same contents at once meet on the first of them and cannot deadlock.
 _STORE = text("""
     INSERT INTO inbox (id, payment_system, kind, event, provider_object_id, digest, body, received, stranger)
     SELECT came.*, NOT (
-        EXISTS (SELECT FROM payments WHERE payments.payment_system = came.payment_system
-            AND payments.provider_payment_id = came.provider_object_id)
-        OR EXISTS (SELECT FROM refunds WHERE refunds.payment_system = came.payment_system
-            AND refunds.provider_refund_id = came.provider_object_id))
+        EXISTS (SELECT FROM payments WHERE came.kind <> 'refund' AND payments.payment_system = came.payment_system
+            AND payments.provider_payment_id = came.provider_object_id
+            AND (payments.status IN ('pending', 'unknown') OR came.event = came.kind || '.' || payments.status))
+        OR EXISTS (SELECT FROM refunds WHERE came.kind = 'refund' AND refunds.payment_system = came.payment_system
+            AND refunds.provider_refund_id = came.provider_object_id
+            AND (refunds.status IN ('pending', 'unknown') OR came.event = came.kind || '.' || refunds.status)))
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:systems AS text[]), CAST(:kinds AS text[]), CAST(:events AS text[]),
         CAST(:objects AS text[]), CAST(:digests AS bytea[]), CAST(:bodies AS text[]), CAST(:times AS integer[])

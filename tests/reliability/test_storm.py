@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,10 +14,12 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from domain.payment_system import PaymentSnapshot, ProviderStatus
 from domain.ports import IntakeFull, ReceivedNotification
 from infrastructure.ids import new_id
+from infrastructure.payment_systems.yookassa import YooKassa
 from infrastructure.postgres.intake import PostgresIntake
-from infrastructure.postgres.tables import inbox
+from infrastructure.postgres.tables import cases, inbox
 from jobs.allowance import Allowance
 from tests.reliability.real_stack import real_stack
 from tests.reliability.storm import play, report
@@ -98,6 +101,52 @@ async def test_nobody_is_asked_about_what_is_known_already(cinema: Cinema) -> No
     for object_id in (paid, refunded):
         [(status, outcome, _)] = await outcome_of(cinema, object_id)
         assert (status, (outcome or "").partition(":")[0]) == ("done", "no news")
+
+
+async def test_forged_ones_about_what_has_ended_do_not_set_our_pace(cinema: Cinema) -> None:
+    """An id is no secret to who has paid: it once made us ask as often as somebody liked."""
+    vera = await cinema.person()
+    paid = (await vera.subscribes("premium", "499.00")).json()["payment"]["provider_payment_id"]
+    forged = [
+        told(paid, f"payment.{event}", at=at) for at in range(15) for event in ("canceled", "waiting_for_capture")
+    ]
+    await asyncio.gather(*(cinema.api.post("/webhooks/yookassa", json=one) for one in forged))
+
+    assert await cinema.sweeps.inbox() == 0
+    assert 0 < await cinema.sweeps.strangers() <= 10
+
+    async with asyncio.timeout(20):
+        while await waiting(cinema):
+            await cinema.sweeps.strangers()
+    assert (await vera.subscription())["status"] == "active"
+
+
+async def test_money_that_came_after_its_payment_was_canceled_is_heard_of(
+    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the strangers' pace: nothing of it can be awaited here."""
+    gleb = await cinema.person()
+    page = (await gleb.subscribes("premium", "499.00", card=None)).json()["payment"]["provider_payment_id"]
+    await cinema.yookassa.leave(page)
+    await cinema.api.post("/webhooks/yookassa", json=told(page, "payment.canceled"))
+    assert await cinema.sweeps.inbox() == 1
+    assert (await gleb.subscription())["status"] == "expired"
+    getting = YooKassa.get_payment
+
+    async def came_after_all(self: YooKassa, provider_payment_id: str) -> Any:
+        found = await getting(self, provider_payment_id)
+        assert isinstance(found, PaymentSnapshot)
+        return replace(found, status=ProviderStatus.SUCCEEDED, cancellation=None)
+
+    monkeypatch.setattr(YooKassa, "get_payment", came_after_all)
+    await cinema.api.post("/webhooks/yookassa", json=told(page))
+    assert await cinema.sweeps.inbox() == 0
+    assert await cinema.sweeps.strangers() == 1
+
+    assert ("done", "settled", 1) in await outcome_of(cinema, page)
+    async with cinema.service.engine.connect() as connection:
+        query = select(cases.c.kind).where(cases.c.user_id == gleb.id)
+        assert list((await connection.execute(query)).scalars()) != []
 
 
 async def test_a_notification_that_says_something_else_is_looked_into(cinema: Cinema) -> None:
