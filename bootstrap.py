@@ -98,7 +98,7 @@ async def build(settings: Settings, clock: Clock | None = None) -> Service:
     rules = settings.rules
     vault = CardVault(parse_card_keys(needed(settings.card_keys, "CARD_KEYS")))
     payment_systems = RegisteredPaymentSystems(
-        _engine(database_url, connections=2),
+        _engine(database_url, connections=2, pool_pre_ping=True),  # one look serves all who ask: not over a dead line
         clock,
         given={"yookassa": _yookassa_account(settings), "imitation": {}},
         limits={"yookassa": {"threads": 16, "deadline_s": settings.payment_deadline_s}},
@@ -121,13 +121,14 @@ async def build(settings: Settings, clock: Clock | None = None) -> Service:
     )
 
 
-def _engine(database_url: str, connections: int) -> AsyncEngine:
+def _engine(database_url: str, connections: int, *, pool_pre_ping: bool = False) -> AsyncEngine:
     """A pool of so many connections, each of which gives up in time."""
     return create_async_engine(
         "postgresql+asyncpg://" + database_url.partition("://")[2],
         pool_size=connections,
         max_overflow=0,
         pool_timeout=5,
+        pool_pre_ping=pool_pre_ping,
         connect_args={
             "timeout": 5,
             "command_timeout": _LONGEST_S,

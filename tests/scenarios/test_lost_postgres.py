@@ -17,6 +17,7 @@ import pytest
 from alembic.config import Config
 
 from alembic import command
+from bootstrap import build
 from infrastructure.clock import HeldClock
 from infrastructure.local.leash import Leash
 from infrastructure.local.postgres import EmbeddedPostgres
@@ -139,6 +140,18 @@ async def test_a_held_clock_is_read_on_after_a_restart_that_nobody_noticed(
     own_postgres.stop(leash)
     own_postgres.start(leash)
     assert await _healthz(api) == before
+
+
+async def test_the_registry_of_payment_systems_is_read_on_after_a_restart_that_nobody_noticed(
+    settings: Settings, own_postgres: EmbeddedPostgres, leash: Leash
+) -> None:
+    """What one look finds serves all who ask, so a connection that was cut would be an outage to all of them."""
+    service = await build(settings.model_copy(update={"clock": ClockKind.SYSTEM}))
+    before = await service.payment_systems.accounts()
+    own_postgres.stop(leash)
+    own_postgres.start(leash)
+    assert await service.payment_systems.accounts() == before
+    await service.close()
 
 
 async def test_what_is_asked_of_a_postgres_that_hangs_is_given_up_and_told_as_an_outage(
