@@ -296,6 +296,25 @@ def simulate(
     raise typer.Exit(run_simulation(months, seed, world, journal, _screen))
 
 
+@app.command()
+def bench(
+    rows: Annotated[
+        list[str] | None, typer.Argument(help="Rows of the table; all of them where none is named.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.05, help="How long one repetition takes.")] = 3.0,
+) -> None:
+    """Measure how fast it is, each figure beside a floor; all rows together are written to docs/performance.md."""
+    from infrastructure.local.checkout import CHECKOUT  # noqa: PLC0415 - only this command needs what follows
+
+    sys.path.insert(0, str(CHECKOUT))  # as for `simulate`
+    from tests.performance.command import ROWS, run_bench  # noqa: PLC0415
+
+    unknown = sorted({*(rows or [])} - ROWS.keys())
+    if unknown:
+        fail(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}", status=2)
+    raise typer.Exit(run_bench(rows or [], seconds, _screen))
+
+
 def _on_the_stack(do: Callable[[Service], Awaitable[_T]]) -> _T:
     """Do something with the service wired as the running stack has it."""
     from bootstrap import build  # noqa: PLC0415 - wiring loads everything; most commands need none of it
