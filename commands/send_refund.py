@@ -44,7 +44,8 @@ async def send_refund(command: SendRefund, open_uow: OpenUnitOfWork, world: Worl
     try:
         system = await world.payment_systems.by_code(payment.payment_system)
         age = max(world.clock.now() - refund.key_since, sent_ago)
-        news = await _news_of(refund, age, payment, system, open_uow, world)
+        is_first = not refund.asks and sent_ago < IN_FLIGHT  # else an earlier request may be at work there still
+        news = await _news_of(refund, age, payment, system, open_uow, world, is_first=is_first)
     except PaymentSystemUnavailable as cannot_ask:
         news = Silence(f"it cannot be asked: {cannot_ask}")
     settled = await settle_refund(SettleRefund(refund.id, news), open_uow, world)
@@ -62,7 +63,14 @@ async def _as_it_stands(refund_id: UUID, uow: UnitOfWork) -> tuple[Refund, timed
 
 
 async def _news_of(
-    refund: Refund, age: timedelta, payment: Payment, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World
+    refund: Refund,
+    age: timedelta,
+    payment: Payment,
+    system: PaymentSystem,
+    open_uow: OpenUnitOfWork,
+    world: World,
+    *,
+    is_first: bool,
 ) -> RefundNews:
     """`age`: of its key, by our clock or by the database's, whichever is more."""
     if refund.provider_refund_id is not None:
@@ -75,7 +83,8 @@ async def _news_of(
     if ahead or (age >= lifetime - _MARGIN and not refund.key_lapsed):
         refund = await _with_lapsed_key(refund, open_uow, world)
     if not refund.key_lapsed:
-        return await _sent(_request(refund, payment, payment.provider_payment_id), refund, age, system, world)
+        request = _request(refund, payment, payment.provider_payment_id)
+        return await _sent(request, refund, system, world, is_first=is_first)
     began = world.wall.now()
     found = await _find(refund, system, world)
     if not isinstance(found, NotFound):
@@ -87,11 +96,12 @@ async def _news_of(
         return Silence("the payment system does not list it yet", retry_after_s=2 * IN_FLIGHT.total_seconds())
     # It never got there, as after a long downtime: the money is still owed, and asked for under a new key.
     renewed = await _with_new_key(refund, open_uow, world)
-    return await _sent(_request(renewed, payment, payment.provider_payment_id), renewed, age, system, world)
+    request = _request(renewed, payment, payment.provider_payment_id)
+    return await _sent(request, renewed, system, world, is_first=False)
 
 
 async def _sent(
-    request: RefundRequest, refund: Refund, age: timedelta, system: PaymentSystem, world: World
+    request: RefundRequest, refund: Refund, system: PaymentSystem, world: World, *, is_first: bool
 ) -> RefundNews:
     """It may have been sent before: a 'no' to this call says nothing of an earlier one, or of one by others since."""
     began = world.wall.now()
@@ -103,8 +113,7 @@ async def _sent(
         return found
     if world.wall.now() - began > CLAIM / 2 - TO_SPARE:
         return Silence("others may have sent it meanwhile")
-    is_first = not refund.asks and age < IN_FLIGHT
-    if not is_first and refund.last_silence != SAID_NO:  # an earlier one may be at work still
+    if not is_first and refund.last_silence != SAID_NO:
         return Silence(SAID_NO, retry_after_s=2 * IN_FLIGHT.total_seconds())
     return said
 
