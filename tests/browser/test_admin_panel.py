@@ -8,11 +8,10 @@ from uuid import uuid4
 import pytest
 from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support import expected_conditions
-from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.admin.conftest import cinema, database, panel
 from tests.admin.panel import PASSWORD, Panel
+from tests.browser.leaving import wait_until_left
 from tests.browser.test_payment_page import complaints
 from tests.queries.servers import migrated, postgres, valkey
 from tests.scenarios.cinema import Cinema
@@ -33,7 +32,7 @@ def _press(chromium: WebDriver, button: str = "form.act-form button[type=submit]
     """Press it, as impatiently as that; what the page says that it leads to."""
     pressed = chromium.find_element(By.CSS_SELECTOR, button)
     chromium.execute_script("for (let i = 0; i < arguments[1]; i++) arguments[0].click()", pressed, clicks)
-    WebDriverWait(chromium, 20).until(expected_conditions.staleness_of(pressed))
+    wait_until_left(chromium, pressed)
     return chromium.find_element(By.TAG_NAME, "body").text
 
 

@@ -8,11 +8,10 @@ import httpx
 import pytest
 from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.select import Select
-from selenium.webdriver.support.wait import WebDriverWait
 
 from infrastructure.simulators.yookassa.serve import Running, running
+from tests.browser.leaving import wait_until_left
 
 pytestmark = pytest.mark.browser
 
@@ -31,7 +30,7 @@ def press(chromium: WebDriver, text: str) -> None:
     """And wait for the page that it leads to."""
     button = chromium.find_element(By.XPATH, f"//button[normalize-space()='{text}']")
     button.click()
-    WebDriverWait(chromium, 10).until(expected_conditions.staleness_of(button))
+    wait_until_left(chromium, button)
 
 
 def test_a_fault_is_set_and_lifted_by_hand(chromium: WebDriver, simulator: Running) -> None:
