@@ -1,4 +1,4 @@
-"""What every test run shares: a core for each worker, and the fault matrix at the end of the report."""
+"""What every test run shares: who goes first, a core for each worker, and the fault matrix at the end of the report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios.fault_table import results, table
+
+
+_LONG = ("tests/simulation/", "tests/reliability/", "tests/queries/", "tests/infrastructure/local/", "tests/browser/")
+"""Where a file's tests take longest: simulated worlds, whole stacks, Elasticsearch and Chromium."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first: whichever worker is left with one at the end keeps all others waiting."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -165,8 +166,11 @@ class Person:
         ]
 
 
-def key_pair() -> tuple[str, str]:
-    """A private key of an auth service, and the public one that belongs to it; both PEM."""
+@cache
+def key_pair(whose: str = "the auth service's") -> tuple[str, str]:
+    """A private key and the public one that belongs to it, both PEM; one pair serves a test session, as all that made
+    one of their own would take a minute longer.
+    """
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return private.decode(), key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()

@@ -22,7 +22,7 @@ def _unsigned(user_id: str) -> str:
 @pytest.mark.parametrize("kind", ["none", "other key", "expired", "absent", "alg none"])
 async def test_a_token_that_auth_did_not_give_is_refused(cinema: Cinema, kind: str) -> None:
     user_id = str(uuid4())
-    foreign, _ = key_pair()
+    foreign, _ = key_pair("a stranger's")
     token = {
         "none": "nonsense",
         "other key": issue_token(foreign, sub=user_id, ttl_s=3600),

@@ -14,12 +14,12 @@ from tests.simulation.servers import servers
 from tests.simulation.shorten import shorten
 from tests.simulation.world import Outcome, WorldSize
 
-_SMALL = WorldSize(people=30, days=60, quiet_every_days=30)
+_SMALL = WorldSize(people=20, days=45, quiet_every_days=45)
 
 
 @pytest.fixture(scope="module")
 def lived() -> Totals:
-    return simulate(2000, 20261122, size=WorldSize(people=130, days=400, quiet_every_days=100))
+    return simulate(2000, 20261122, size=WorldSize(people=225, days=400, quiet_every_days=100))
 
 
 def test_in_two_thousand_months_nothing_is_double_lost_stuck_or_wrong(lived: Totals) -> None:

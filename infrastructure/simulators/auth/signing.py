@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from jose import jwt
+from jose import jwk, jwt
 
 _TEN_YEARS_S = 10 * 366 * 24 * 3600
 
@@ -58,7 +59,8 @@ def issue_token(private_pem: str, *, sub: str, ttl_s: float = 3600, **claims: An
     now = int(time.time())
     body = {"sub": sub, "iat": now, "exp": now + int(ttl_s), "jti": uuid4().hex, **claims}
     kept = {name: value for name, value in body.items() if value is not None}
-    return jwt.encode(kept, private_pem, algorithm="RS256", headers={"kid": public_jwk(private_pem)["kid"]})
+    key = jwk.construct(_load(private_pem), "RS256")
+    return jwt.encode(kept, key, algorithm="RS256", headers={"kid": public_jwk(private_pem)["kid"]})
 
 
 def write_service_token(data_dir: Path, path: Path, *, sub: str = "billing", scope: str = "billing:internal") -> None:
@@ -75,6 +77,7 @@ def public_jwk(private_pem: str) -> dict[str, str]:
     return {**required, "use": "sig", "alg": "RS256", "kid": base64.urlsafe_b64encode(digest).rstrip(b"=").decode()}
 
 
+@lru_cache(maxsize=8)  # a key is checked when it is read, which takes fifty times as long as to sign with it
 def _load(private_pem: str) -> rsa.RSAPrivateKey:
     key = load_pem_private_key(private_pem.encode("ascii"), password=None)
     if not isinstance(key, rsa.RSAPrivateKey):

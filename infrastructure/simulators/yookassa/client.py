@@ -53,7 +53,7 @@ class SimulatorControl:
         give_up_at = time.monotonic() + patience_s
         while time.monotonic() < give_up_at:
             try:
-                if httpx.get(f"{self.url}/healthz", timeout=1.0).status_code == 200:
+                if httpx.get(f"{self.url}/healthz", timeout=1.0, verify=_NO_TLS).status_code == 200:
                     return
             except httpx.TransportError:
                 time.sleep(0.01)
