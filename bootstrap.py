@@ -23,6 +23,7 @@ from infrastructure.elasticsearch.line import ElasticsearchLine
 from infrastructure.elasticsearch.payment_history import ElasticsearchPaymentHistory
 from infrastructure.ids import new_id
 from infrastructure.mail.smtp import SmtpSender
+from infrastructure.observability.metrics import Metrics
 from infrastructure.payment_systems.registered import RegisteredPaymentSystems
 from infrastructure.postgres.idempotency import PostgresIdempotencyKeys
 from infrastructure.postgres.intake import PostgresIntake
@@ -45,6 +46,7 @@ class Service:
     world: World
     around: Surroundings
     payment_systems: RegisteredPaymentSystems
+    metrics: Metrics
     redis: RedisLine
     elasticsearch: ElasticsearchLine | None
     directory: UserDirectory | None
@@ -70,7 +72,8 @@ class Service:
 
     def query_side(self) -> Sources:
         index = ElasticsearchPaymentHistory(self.elasticsearch) if self.elasticsearch else None
-        return make_sources(self.engine, self.redis, index, self.clock, self.world.rules, self.settings.base_url)
+        rules, base_url, fell_back = self.world.rules, self.settings.base_url, self.metrics.history_fell_back
+        return make_sources(self.engine, self.redis, index, self.clock, rules, base_url, fell_back)
 
     def mail_sender(self) -> SmtpSender:
         return SmtpSender(needed(self.settings.smtp_url, "SMTP_URL"), self.settings.mail_from)
@@ -105,14 +108,15 @@ async def build(settings: Settings, clock: Clock | None = None) -> Service:
         vault=vault,
         production=settings.production,
     )
-    es_url = settings.elasticsearch_url
+    metrics, es_url = Metrics(payment_systems.states), settings.elasticsearch_url
     return Service(
         settings=settings,
         engine=engine,
         clock=clock,
         world=World(clock, SystemClock(), new_id, rules, payment_systems, vault),
-        around=Surroundings(engine, clock, new_id, rules, settings.base_url),
+        around=Surroundings(engine, clock, new_id, rules, settings.base_url, metrics.happened),
         payment_systems=payment_systems,
+        metrics=metrics,
         redis=RedisLine(needed(settings.redis_url, "REDIS_URL")),
         elasticsearch=ElasticsearchLine(es_url) if es_url and es_url != "none" else None,
         directory=UserDirectory(settings.auth_api_url, token_in(settings.auth_api_token))

@@ -352,8 +352,7 @@ def _log_trouble_only(given: Settings) -> None:
     """What goes well is told by the command itself."""
     from infrastructure.observability.logs import configure_logs  # noqa: PLC0415
 
-    secrets = [secret for secret in (given.yookassa_secret_key, given.card_keys) if secret]
-    configure_logs(json=False, level="WARNING", process="billing", known_secrets=secrets)
+    configure_logs(json=False, level="WARNING", process="billing", known_secrets=given.secrets)
 
 
 async def _time_of(service: Service) -> datetime:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from sqlalchemy import text
 from starlette.responses import JSONResponse, Response
 
@@ -18,7 +18,7 @@ from commands.app import add_commands
 from infrastructure.clock import ClockLostError
 from infrastructure.http.surroundings import surround
 from infrastructure.observability.logs import configure_logs
-from infrastructure.observability.metrics import CONTENT_TYPE, Metrics
+from infrastructure.observability.metrics import CONTENT_TYPE
 from infrastructure.postgres.backlog import read_backlog
 from infrastructure.postgres.outage import is_outage
 from queries.app import add_queries
@@ -38,7 +38,7 @@ async def make_app(settings: Settings, side: str) -> tuple[FastAPI, Service]:
     if side != "commands":
         add_queries(app, service.query_side(), verifier)
     _add_health(app, service)
-    surround(app)
+    surround(app, service.metrics.request)
     return app, service
 
 
@@ -46,8 +46,7 @@ _DESCRIPTION = "Subscriptions and card payments: money moves exactly as often as
 
 
 def _add_health(app: FastAPI, service: Service) -> None:
-    metrics = Metrics()
-    app.state.metrics = metrics
+    metrics = service.metrics
 
     @app.get("/healthz", tags=["Health"])
     async def healthz() -> Response:
@@ -66,7 +65,7 @@ def _add_health(app: FastAPI, service: Service) -> None:
         return JSONResponse({"status": "ready" if ready else "not ready", **found}, 200 if ready else 503)
 
     @app.get("/metrics", tags=["Health"])
-    async def show_metrics(_: Request) -> Response:
+    async def show_metrics() -> Response:
         """For Prometheus; what waits in Postgres is left out while that is away."""
         try:
             metrics.backlog(await read_backlog(service.engine, service.clock.now()))
@@ -121,8 +120,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="main", description="Serve the billing API.")
     parser.add_argument("--side", choices=["both", "commands", "queries"], default="both")
     side = parser.parse_args().side
-    settings = settings_module.load()
-    configure_logs(json=settings.production, level=settings.log_level, process="api")
+    settings = settings_module.load_or_exit()
+    configure_logs(json=settings.production, level=settings.log_level, process="api", known_secrets=settings.secrets)
     asyncio.run(serve(settings, side))
 
 

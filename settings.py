@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import sys
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -23,6 +25,7 @@ from jobs.durations import parse_duration
 
 _S = TypeVar("_S", bound=BaseSettings)
 
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 Duration = Annotated[
     timedelta, BeforeValidator(lambda given: parse_duration(given) if isinstance(given, str) else given)
 ]
@@ -64,8 +67,9 @@ class PanelSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     admin_port: Annotated[int, Field(ge=1, le=65535)] = 8001
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None  # of the worker, which has no other
     public_url: str | None = None
-    log_level: str = "INFO"
+    log_level: LogLevel = "INFO"
     database_url: str | None = None
 
     admin_url: str | None = None  # the panel's address as browsers see it
@@ -94,6 +98,12 @@ class PanelSettings(BaseSettings):
     @property
     def production(self) -> bool:
         return self.environment is Environment.PRODUCTION
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no log may show, by whatever way it gets there: keys, tokens, passwords inside addresses."""
+        given = (self.admin_secret_key, self.admin_password, _unless_path(self.admin_api_token))
+        return [secret for secret in given if secret] + _passwords(self.database_url, self.admin_reads_url)
 
 
 class Settings(PanelSettings):
@@ -204,6 +214,13 @@ class Settings(PanelSettings):
         return self
 
     @property
+    def secrets(self) -> list[str]:
+        given = (self.yookassa_secret_key, _unless_path(self.auth_api_token))
+        keys = [pair.partition(":")[2] for pair in (self.card_keys or "").split(",")]
+        addresses = _passwords(self.redis_url, self.elasticsearch_url, self.smtp_url)
+        return super().secrets + [secret for secret in (*given, *keys) if secret] + addresses
+
+    @property
     def rules(self) -> Rules:
         return Rules(
             grace=self.grace,
@@ -238,6 +255,15 @@ def load(**overrides: Any) -> Settings:
     return _read(Settings, overrides)
 
 
+def load_or_exit() -> Settings:
+    """As `load`, for a process that can do nothing without: it says what is wrong and ends with status 2."""
+    try:
+        return load()
+    except SettingsError as error:
+        print(error, file=sys.stderr)  # noqa: T201 -- how to log is one of the things that are not known
+        sys.exit(2)
+
+
 def load_panel(*, serving: bool = False) -> PanelSettings:
     """Read what the admin panel needs; raises SettingsError naming each variable that is wrong or missing.
 
@@ -265,6 +291,18 @@ def _read(kind: type[_S], given: dict[str, Any]) -> _S:
             message = problem["msg"].removeprefix("Value error, ")
             lines.append(f"{name}: {message}" if name else message)
         raise SettingsError("\n".join(lines)) from None
+
+
+def _unless_path(token: str | None) -> str | None:
+    """A token may be given as the file that holds it, which is no secret."""
+    return None if token is None or "/" in token else token
+
+
+def _passwords(*addresses: str | None) -> list[str]:
+    """As they are written and as they are meant, where `%40` stands for `@`. One that repeats the user is none."""
+    parts = [urlsplit(address) for address in addresses if address]
+    written = [part.password for part in parts if part.password and part.password != part.username]
+    return [*written, *(unquote(password) for password in written)]
 
 
 def _with_scheme(value: str | None, expected: str, *schemes: str) -> str | None:

@@ -21,8 +21,7 @@ def main() -> None:
         given = load_panel(serving=len(sys.argv) == 1)
     except SettingsError as error:
         sys.exit(str(error))
-    secrets = [secret for secret in (given.admin_secret_key, given.admin_api_token, given.admin_password) if secret]
-    configure_logs(json=given.production, level=given.log_level, process="admin", known_secrets=secrets)
+    configure_logs(json=given.production, level=given.log_level, process="admin", known_secrets=given.secrets)
     django.setup()
     match sys.argv[1:]:
         case []:

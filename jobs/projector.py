@@ -32,7 +32,7 @@ from jobs.projection.access import AccessProjection
 from jobs.projection.history import HistoryProjection
 from jobs.projection.pause import Pause
 from jobs.projection.rebuild import INDEX_LOCK, REBUILD_LOCK, rebuild_history
-from settings import ClockKind, Settings, load
+from settings import ClockKind, Settings, load_or_exit
 
 log = structlog.get_logger(__name__)
 _LOOK_AFTER_INDEX_S: Final = 5.0
@@ -177,8 +177,10 @@ async def _say_ready(projector: Projector) -> None:
 
 
 def main() -> None:
-    settings = load()
-    configure_logs(json=settings.production, level=settings.log_level, process="projector")
+    settings = load_or_exit()
+    configure_logs(
+        json=settings.production, level=settings.log_level, process="projector", known_secrets=settings.secrets
+    )
     asyncio.run(run(settings))
 
 

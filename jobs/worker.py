@@ -103,11 +103,12 @@ async def _do_nightly(service: Service) -> None:
 
 async def run() -> None:
     """The whole process, until SIGTERM or SIGINT."""
-    settings = settings_module.load()
-    configure_logs(json=settings.production, level=settings.log_level, process="worker")
+    settings = settings_module.load_or_exit()
+    configure_logs(json=settings.production, level=settings.log_level, process="worker", known_secrets=settings.secrets)
     logging.getLogger("arq").setLevel(logging.WARNING)  # a line for each empty sweep of each second tells nothing
     redis_url, database_url = needed(settings.redis_url, "REDIS_URL"), needed(settings.database_url, "DATABASE_URL")
     service = await build(settings)
+    end_metrics = service.metrics.serve(settings.host, settings.metrics_port) if settings.metrics_port else None
     schedule, ready, stop = schedule_of(service, Sweeps(service)), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -121,6 +122,8 @@ async def run() -> None:
         task.cancel()
     results = await asyncio.gather(*work, said, return_exceptions=True)
     await service.close()
+    if end_metrics is not None:
+        end_metrics()
     for result in results:
         if isinstance(result, Exception):
             raise result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -12,11 +13,18 @@ from domain.payment_history import HistoryFilter, HistoryPage, HistoryUnavailabl
 log = structlog.get_logger(__name__)
 
 
-class FallingBackHistory:
-    """Implements PaymentHistory. `index`: None where no Elasticsearch is configured."""
+def unnoticed() -> None:
+    """Nobody counts."""
 
-    def __init__(self, index: PaymentHistory | None, books: PaymentHistory) -> None:
+
+class FallingBackHistory:
+    """Implements PaymentHistory. `index`: None where no Elasticsearch is configured; `fell_back`: for the figures."""
+
+    def __init__(
+        self, index: PaymentHistory | None, books: PaymentHistory, fell_back: Callable[[], None] = unnoticed
+    ) -> None:
         self._index = index
+        self._fell_back = fell_back
         self.books = books
 
     async def page(
@@ -26,7 +34,7 @@ class FallingBackHistory:
             try:
                 return await self._index.page(user_id, wanted, after, limit)
             except HistoryUnavailable as error:
-                log.debug("history_from_postgres", why=str(error))
+                self._note(error)
         return await self.books.page(user_id, wanted, after, limit)
 
     async def summary(
@@ -42,5 +50,9 @@ class FallingBackHistory:
             try:
                 return await self._index.summary(user_id, zone, created_from, created_to)
             except HistoryUnavailable as error:
-                log.debug("history_from_postgres", why=str(error))
+                self._note(error)
         return await self.books.summary(user_id, zone, created_from, created_to)
+
+    def _note(self, why: HistoryUnavailable) -> None:
+        log.debug("history_from_postgres", why=str(why))
+        self._fell_back()

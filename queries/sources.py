@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +18,7 @@ from infrastructure.postgres.reading.projected import is_projected
 from infrastructure.redis.line import RedisLine
 from queries.active_subscriptions import ActiveSubscriptions
 from queries.newest_page import NewestPage
-from queries.payment_history import FallingBackHistory
+from queries.payment_history import FallingBackHistory, unnoticed
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,19 @@ def make_sources(
     clock: Clock,
     rules: Rules,
     base_url: str,
+    fell_back: Callable[[], None] = unnoticed,
 ) -> Sources:
-    """`index`: the history in Elasticsearch, None where there is none. Who made engine and lines closes them."""
+    """`index`: the history in Elasticsearch, None where there is none. Who made engine and lines closes them.
+
+    `fell_back` is called at each read that Elasticsearch should have answered, and Postgres does.
+    """
     books = PostgresPaymentHistory(engine, base_url)
     return Sources(
         engine=engine,
         clock=clock,
         rules=rules,
         base_url=base_url,
-        history=FallingBackHistory(index, books),
+        history=FallingBackHistory(index, books, fell_back),
         newest_page=NewestPage(engine, redis, books),
         active_subscriptions=ActiveSubscriptions(engine, redis, clock, rules),
     )

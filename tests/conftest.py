@@ -9,7 +9,6 @@ import pytest
 
 from tests.scenarios.fault_table import results, table
 
-
 _LONG = ("tests/simulation/", "tests/reliability/", "tests/queries/", "tests/infrastructure/local/", "tests/browser/")
 """Where a file's tests take longest: simulated worlds, whole stacks, Elasticsearch and Chromium."""
 

@@ -26,15 +26,15 @@ class Shortcuts:
 
     def __init__(self, app: ASGIApp, shortcuts: Iterable[tuple[APIRoute, Shortcut]]) -> None:
         self._app = app
-        self._exact: dict[str, _Answer] = {}
+        self._exact: dict[str, tuple[APIRoute, _Answer]] = {}
         self._patterns = []
         for route, shortcut in shortcuts:
             assert isinstance(route, PublicRoute), "its class checks the token"
             answer = _checked(route, shortcut)
             if "{" in route.path:
-                self._patterns.append((route.path_regex, answer))
+                self._patterns.append((route, answer))
             else:
-                self._exact[route.path] = answer
+                self._exact[route.path] = route, answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and not scope["query_string"]:
@@ -48,10 +48,12 @@ class Shortcuts:
         path = scope["path"]
         exact = self._exact.get(path)
         if exact is not None:
-            return await exact(Request(scope, receive))
-        for pattern, answer in self._patterns:
-            match = pattern.match(path)
+            scope["route"], answer = exact
+            return await answer(Request(scope, receive))
+        for route, answer in self._patterns:
+            match = route.path_regex.match(path)
             if match:
+                scope["route"] = route
                 # A scope of its own: what is left to the router finds its own untouched.
                 return await answer(Request({**scope, "path_params": match.groupdict()}, receive))
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -20,25 +22,34 @@ log = structlog.get_logger(__name__)
 MAX_BODY_BYTES: Final = 1024 * 1024
 
 
-def surround(app: FastAPI) -> None:
+Timed = Callable[[str, str, int, float], None]
+"""Told of each request when its answer begins: method, route's template, status, seconds since it came."""
+
+
+def _untimed(method: str, route: str, status: int, seconds: float) -> None:
+    """Nobody counts."""
+
+
+def surround(app: FastAPI, timed: Timed = _untimed) -> None:
     """Give an application its handlers and middleware; call it once, on the outermost one."""
     app.add_exception_handler(HTTPException, _told_by_starlette)
-    app.add_middleware(RequestSurroundings)
+    app.add_middleware(RequestSurroundings, timed=timed)
     _describe_problems(app)
 
 
 class RequestSurroundings:
     """Outermost of ours: nothing leaves without `X-Request-ID`, and nothing ends as a bare 500."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int = MAX_BODY_BYTES, timed: Timed = _untimed) -> None:
         self._app = app
         self._max = max_body_bytes
+        self._timed = timed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers, came_at = Headers(scope=scope), time.perf_counter()
         with following(accept_request_id(headers.get(HEADER))) as request_id:
             started = False
 
@@ -47,6 +58,7 @@ class RequestSurroundings:
                 if message["type"] == "http.response.start":
                     started = True
                     MutableHeaders(scope=message)[HEADER] = request_id
+                    self._timed(scope["method"], _route(scope), message["status"], time.perf_counter() - came_at)
                 await send(message)
 
             try:
@@ -64,6 +76,12 @@ class RequestSurroundings:
                     problem = Problem("internal_error", "Something went wrong here; it has been recorded.")
                 response = problem.response()
                 await response(scope, receive, send_with_id)
+
+
+def _route(scope: Scope) -> str:
+    """Its template, never what the caller wrote: that would be a new figure for each address."""
+    route = scope.get("route")
+    return str(getattr(route, "path_format", "unknown"))
 
 
 class _Counted:

@@ -31,13 +31,17 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True)
 class GuardState:
-    """For /metrics. `silent`: different objects that have met silence since the last word; the rest are calls."""
+    """For /metrics. `silent`: different objects that have met silence since the last word; the rest are calls.
+
+    `silences`: how many were made and got no word; `opened`, `held_back` and it only grow.
+    """
 
     circuit: State
     silent: int
     under_way: int
     opened: int
     held_back: int
+    silences: int
 
 
 class Guarded(PaymentSystem):
@@ -78,11 +82,14 @@ class Guarded(PaymentSystem):
         self._deadline_s = deadline_s
         self._under_way = 0
         self._held_back = 0
+        self._silences = 0
 
     @property
     def state(self) -> GuardState:
         circuit = self._circuit
-        return GuardState(circuit.state, circuit.silent, self._under_way, circuit.opened, self._held_back)
+        return GuardState(
+            circuit.state, circuit.silent, self._under_way, circuit.opened, self._held_back, self._silences
+        )
 
     async def create_payment(self, request: ChargeRequest) -> PaymentSnapshot | Refused | Silence:
         return await self._call(f"payment {request.payment_id}", lambda: self._inner.create_payment(request))
@@ -171,6 +178,7 @@ class Guarded(PaymentSystem):
         return answer
 
     def _tell(self, leave: Pass, answer: object) -> None:
+        self._silences += isinstance(answer, Silence)
         if isinstance(answer, Silence) and not answer.only_this:
             self._circuit.silence(leave, answer.retry_after_s)
         else:
@@ -187,6 +195,7 @@ class Guarded(PaymentSystem):
                 self._circuit.answered(leave)
                 yield item
         except ConnectionError:
+            self._silences += 1
             self._circuit.silence(leave, None)
             raise
         except BaseException:

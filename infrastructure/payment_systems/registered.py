@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import InvalidRegistration, PaymentSystemUnavailable
 from domain.ports import Clock, PaymentSystem, Vault
-from infrastructure.payment_systems.guarded import Guarded
+from infrastructure.payment_systems.guarded import Guarded, GuardState
 from infrastructure.payment_systems.registry import ADAPTERS, Adapter
 from infrastructure.postgres.tables import payment_systems as registry
 
@@ -84,7 +84,11 @@ class RegisteredPaymentSystems:
 
     @property
     def built(self) -> Mapping[str, Guarded]:
+        """Those that this process has used, by code."""
         return {code: one.system for code, one in self._built.items()}
+
+    def states(self) -> Mapping[str, GuardState]:
+        return {code: system.state for code, system in self.built.items()}
 
     async def by_code(self, code: str) -> PaymentSystem:
         """Also one that is switched off or archived: what it still owes has to be asked of it.

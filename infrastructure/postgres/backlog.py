@@ -20,7 +20,7 @@ _WAITING = text("""
     SELECT 'outbox', projection, count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)
       FROM outbox GROUP BY projection
     UNION ALL
-    SELECT 'mail', 'owed', count(*), coalesce(extract(epoch FROM clock_timestamp() - min(retry_by)), 0)
+    SELECT 'mail', 'owed', count(*), coalesce(extract(epoch FROM CAST(:now AS timestamptz) - min(created_at)), 0)
       FROM mails WHERE retry_by IS NOT NULL
     UNION ALL
     SELECT 'inbox', 'new', count(*), coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0)
@@ -33,6 +33,11 @@ _WAITING = text("""
 """)
 
 
+# An alert needs a nought to compare with: a figure that is not there raises none.
+_OPEN = {"pending": Queue(), "unknown": Queue()}
+_PROJECTIONS = {"history": Queue(), "access": Queue()}
+
+
 async def read_backlog(engine: AsyncEngine, now: datetime) -> Backlog:
     """`now`: the service's time, by which charges fall due."""
     async with engine.connect() as connection:
@@ -41,9 +46,9 @@ async def read_backlog(engine: AsyncEngine, now: datetime) -> Backlog:
     for what, kind, waiting, oldest_s in rows:
         found.setdefault(what, {})[kind] = Queue(waiting, max(float(oldest_s), 0.0))
     return Backlog(
-        open_payments=found.get("payment", {}),
-        open_refunds=found.get("refund", {}),
-        outbox=found.get("outbox", {}),
+        open_payments=_OPEN | found.get("payment", {}),
+        open_refunds=_OPEN | found.get("refund", {}),
+        outbox=_PROJECTIONS | found.get("outbox", {}),
         mails_owed=found["mail"]["owed"],
         inbox_waiting=found["inbox"]["new"],
         charges_due=found["charge"]["due"],

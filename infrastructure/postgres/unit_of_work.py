@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,15 +65,20 @@ _OTHERS_WERE_QUICKER = ("23503", "23505")  # foreign key, unique: what was read 
 _NEW_MAIL = insert(tables.mails)
 
 
+def _unwatched(_: Sequence[Event]) -> None:
+    """Nobody counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every transaction of a process shares."""
+    """What every transaction of a process shares. `watch` is told what has happened, after each commit."""
 
     engine: AsyncEngine
     clock: Clock
     new_id: NewId
     rules: Rules
     base_url: str
+    watch: Callable[[Sequence[Event]], None] = _unwatched
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,10 @@ class PostgresUnitOfWork:
 
     def record(self, event: Event) -> None:
         self._events.append(event)
+
+    @property
+    def recorded(self) -> Sequence[Event]:
+        return self._events
 
     def conclude(self, result: object) -> None:
         self.result = result
@@ -253,3 +262,4 @@ class Transactions:
             if getattr(error.orig, "sqlstate", None) in _OTHERS_WERE_QUICKER:
                 raise LostRace(str(error.orig)) from error
             raise
+        self.around.watch(uow.recorded)

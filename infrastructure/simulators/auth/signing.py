@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from jose import jwk, jwt
+from jose.backends.base import Key
 
 _TEN_YEARS_S = 10 * 366 * 24 * 3600
 
@@ -59,8 +60,8 @@ def issue_token(private_pem: str, *, sub: str, ttl_s: float = 3600, **claims: An
     now = int(time.time())
     body = {"sub": sub, "iat": now, "exp": now + int(ttl_s), "jti": uuid4().hex, **claims}
     kept = {name: value for name, value in body.items() if value is not None}
-    key = jwk.construct(_load(private_pem), "RS256")
-    return jwt.encode(kept, key, algorithm="RS256", headers={"kid": public_jwk(private_pem)["kid"]})
+    headers = {"kid": public_jwk(private_pem)["kid"]}
+    return jwt.encode(kept, _signer(private_pem), algorithm="RS256", headers=headers)
 
 
 def write_service_token(data_dir: Path, path: Path, *, sub: str = "billing", scope: str = "billing:internal") -> None:
@@ -77,7 +78,13 @@ def public_jwk(private_pem: str) -> dict[str, str]:
     return {**required, "use": "sig", "alg": "RS256", "kid": base64.urlsafe_b64encode(digest).rstrip(b"=").decode()}
 
 
-@lru_cache(maxsize=8)  # a key is checked when it is read, which takes fifty times as long as to sign with it
+# A key is checked when it is read, which takes fifty times as long as to sign with it.
+@lru_cache(maxsize=8)
+def _signer(private_pem: str) -> Key:
+    return jwk.construct(private_pem, "RS256")
+
+
+@lru_cache(maxsize=8)
 def _load(private_pem: str) -> rsa.RSAPrivateKey:
     key = load_pem_private_key(private_pem.encode("ascii"), password=None)
     if not isinstance(key, rsa.RSAPrivateKey):

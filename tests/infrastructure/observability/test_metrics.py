@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from infrastructure.observability.metrics import Backlog, CircuitReading, Metrics, Queue
+from domain.events import Event, EventType
+from infrastructure.local.ports import free_port
+from infrastructure.observability.metrics import Backlog, Metrics, Queue
+from infrastructure.payment_systems.circuit import State
+from infrastructure.payment_systems.guarded import GuardState
 
 
 def figures(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -48,53 +57,47 @@ def test_old_figures_do_not_pass_for_new_ones_while_postgres_is_away() -> None:
     assert ("billing_mails_owed", ()) not in read
 
 
-def test_silence_is_counted_apart() -> None:
-    metrics = Metrics(process_figures=False)
-    metrics.payment_system_call("yookassa", "create_payment", "word", 0.2)
-    metrics.payment_system_call("yookassa", "create_payment", "silence", 10.0)
-    read = figures(metrics)
-    labels = (("call", "create_payment"), ("payment_system", "yookassa"))
-    assert read["billing_payment_system_silences_total", labels] == 1
-    answered = (("answer", "word"), *labels)
-    assert read["billing_payment_system_call_seconds_count", answered] == 1
+def test_who_was_told_of_no_backlog_says_nothing_of_it() -> None:
+    assert not any(name.startswith("billing_backlog") for name, _ in figures(Metrics(process_figures=False)))
 
 
 def test_a_circuit_is_read_when_the_figures_are() -> None:
-    metrics = Metrics(process_figures=False)
-    reading = CircuitReading("closed", silent=0, under_way=1, opened=0, held_back=0)
-    metrics.watch_circuit("yookassa", lambda: reading)
+    guard = GuardState(State.CLOSED, silent=0, under_way=1, opened=0, held_back=0, silences=0)
+    metrics = Metrics(lambda: {"yookassa": guard}, process_figures=False)
     assert figures(metrics)["billing_circuit_state", (("payment_system", "yookassa"), ("state", "closed"))] == 1
-    reading = CircuitReading("open", silent=5, under_way=0, opened=1, held_back=40)
+    guard = GuardState(State.OPEN, silent=5, under_way=0, opened=1, held_back=40, silences=7)
     read = figures(metrics)
     assert read["billing_circuit_state", (("payment_system", "yookassa"), ("state", "open"))] == 1
     assert read["billing_circuit_state", (("payment_system", "yookassa"), ("state", "closed"))] == 0
     assert read["billing_circuit_held_back_total", (("payment_system", "yookassa"),)] == 40
+    assert read["billing_payment_system_silences_total", (("payment_system", "yookassa"),)] == 7
 
 
-def test_what_happened_is_counted() -> None:
+def test_what_happened_is_counted_by_type_and_kind() -> None:
     metrics = Metrics()
-    metrics.request("commands", "POST", "/v1/subscriptions", 201, 0.01)
-    metrics.payment("first", "succeeded", "yookassa")
-    metrics.payment("external", "succeeded", None)
-    metrics.refund("person", "succeeded", "yookassa")
-    metrics.notification("yookassa", "settled")
-    metrics.job("renew", "done", 0.5)
-    metrics.projected("history", "written", 50)
-    metrics.visible("history", -0.001)  # two machines' clocks differ a little
-    metrics.mail("sent")
-    metrics.read("payment_history", "redis")
-    metrics.idempotency("replayed")
+    at, whose, which = datetime.now(UTC), uuid4(), uuid4()
+    paid = Event(EventType.PAYMENT_SUCCEEDED, at, whose, which, data={"kind": "renewal"})
+    metrics.happened([paid, Event(EventType.SUBSCRIPTION_RENEWED, at, whose, which), paid])
     read = figures(metrics)
-    assert read["billing_projected_total", (("outcome", "written"), ("projection", "history"))] == 50
-    assert (
-        read["billing_payments_total", (("kind", "external"), ("payment_system", "outside"), ("status", "succeeded"))]
-        == 1
-    )
-    assert read["billing_commit_to_visible_seconds_sum", (("projection", "history"),)] == 0
+    assert read["billing_events_total", (("kind", "renewal"), ("type", "payment.succeeded"))] == 2
+    assert read["billing_events_total", (("kind", ""), ("type", "subscription.renewed"))] == 1
     assert any(name == "process_resident_memory_bytes" for name, _ in read)
 
 
 def test_two_sets_in_one_process_do_not_meet() -> None:
     one, other = Metrics(process_figures=False), Metrics(process_figures=False)
-    one.mail("sent")
-    assert not any(name == "billing_mails_total" for name, _ in figures(other))
+    one.history_fell_back()
+    assert figures(one)["billing_history_fallbacks_total", ()] == 1
+    assert figures(other)["billing_history_fallbacks_total", ()] == 0
+
+
+def test_a_process_without_an_http_side_serves_them_on_a_port_of_its_own() -> None:
+    metrics, port = Metrics(process_figures=False), free_port()
+    metrics.history_fell_back()
+    end = metrics.serve("127.0.0.1", port)
+    try:
+        assert "billing_history_fallbacks_total 1.0" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    finally:
+        end()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/metrics")
