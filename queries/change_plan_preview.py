@@ -16,6 +16,7 @@ from domain.rules import Rules
 from domain.subscription import ENDED
 from infrastructure.postgres.books import PaymentBook, PlanBook, SubscriptionBook
 from infrastructure.postgres.documents import moment, money
+from infrastructure.postgres.line import PostgresLine
 from infrastructure.postgres.tables import subscriptions
 
 
@@ -24,13 +25,14 @@ async def change_plan_preview(
 ) -> dict[str, Any]:
     """`{credit, price, charge, balance_after, period}`; raises what the command would raise, and locks nothing."""
     async with engine.connect() as connection:
-        subscription = await SubscriptionBook(connection).find(subscription_id)
+        line = PostgresLine(connection)
+        subscription = await SubscriptionBook(line).find(subscription_id)
         if subscription is None:
             raise NotFoundHere("subscription")
-        named = await PlanBook(connection, now).by_code(plan_code)
+        named = await PlanBook(line, now).by_code(plan_code)
         theirs = await _running_of(subscription.user_id, named, connection) if named is not None else []
         plan = require_choice(subscription, named, plan_code, when, theirs)
-        paid = await PaymentBook(connection).shown_of_current_period(subscription_id, subscription.period_number)
+        paid = await PaymentBook(line).shown_of_current_period(subscription_id, subscription.period_number)
     quote = quote_change(subscription, paid, plan, when, now, rules)
     currency = plan.price.currency
     return {

@@ -14,6 +14,7 @@ from domain.rules import Rules
 from domain.subscription import ENDED
 from infrastructure.postgres.books import PaymentBook
 from infrastructure.postgres.documents import money
+from infrastructure.postgres.line import PostgresLine
 from infrastructure.postgres.tables import subscriptions
 
 
@@ -32,7 +33,8 @@ async def refund_preview(engine: AsyncEngine, subscription_id: UUID, now: dateti
                 ).where(subscriptions.c.id == subscription_id)
             )
         ).one()
-        payment = await PaymentBook(connection).shown_of_current_period(subscription_id, subscription.period_number)
+        its_payments, number = PaymentBook(PostgresLine(connection)), subscription.period_number
+        payment = await its_payments.shown_of_current_period(subscription_id, number)
     credit = {"credit_not_returned": money(subscription.credit, subscription.currency)}
     if payment is None or subscription.status in ENDED:
         return {"amount": money(0, subscription.currency), "full": False, "payment_id": None, **credit}

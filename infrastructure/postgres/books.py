@@ -22,7 +22,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import IllegalTransition
 from domain.money import Money
@@ -34,19 +33,21 @@ from domain.refund import Refund
 from domain.stored_card import StoredCard
 from domain.subscription import Subscription
 from infrastructure.postgres import rows, tables
-from infrastructure.postgres.rows import A, AggregateMapping, Row
+from infrastructure.postgres.line import PostgresLine, Prepared, Row
+from infrastructure.postgres.rows import A, AggregateMapping
 from infrastructure.postgres.tables import payment_methods, payments, plan_prices, plans, refunds, subscriptions, users
 from infrastructure.postgres.wall import WALL_NOW
 
 Values = dict[str, Any]
+Query = Prepared | Select[Any]
 
 
 class Book(Generic[A]):
     """One table of aggregates. Loads each row once; `flush` writes what has changed, guarded by its version."""
 
-    def __init__(self, connection: AsyncConnection, mapping: AggregateMapping[A], given: Values | None = None) -> None:
+    def __init__(self, line: PostgresLine, mapping: AggregateMapping[A], given: Values | None = None) -> None:
         """`given`: what the mapping's query takes, whatever it is asked for."""
-        self._connection = connection
+        self._line = line
         self._mapping = mapping
         self._given: Values = given or {}
         self._loaded: dict[UUID, tuple[A, dict[str, Any]]] = {}
@@ -63,12 +64,11 @@ class Book(Generic[A]):
 
     async def claim(self, its_id: UUID, held: datetime | None) -> datetime | None:
         """See domain.ports.Claims."""
-        whose = {"its_id": its_id, "held": held}
-        until: datetime | None = (await self._connection.execute(self._mapping.claim, whose)).scalar_one_or_none()
+        until: datetime | None = await self._line.value(self._mapping.claim, {"its_id": its_id, "held": held})
         return until
 
     async def unclaim(self, its_id: UUID, held: datetime) -> None:
-        await self._connection.execute(self._mapping.unclaim, {"its_id": its_id, "held": held})
+        await self._line.change(self._mapping.unclaim, {"its_id": its_id, "held": held})
 
     async def flush(self) -> list[A]:
         """Write changes, then additions; returns what was written, its version raised."""
@@ -80,31 +80,30 @@ class Book(Generic[A]):
             if not changed:
                 continue
             place = {"its_id": aggregate.id, "its_version": aggregate.version, "version": aggregate.version + 1}
-            result = await self._connection.execute(mapping.change, place | changed)
-            if result.rowcount != 1:
+            if await self._line.change(mapping.change, place | changed) != 1:
                 raise IllegalTransition(f"{mapping.table.name} {aggregate.id} was changed without its lock")
             aggregate.version += 1
             written.append(aggregate)
         for aggregate in self._added:
             aggregate.version = 1
             row = {"id": aggregate.id, "version": 1, **mapping.to_row(aggregate)}
-            await self._connection.execute(mapping.addition, row)
+            await self._line.change(mapping.addition, row)
             written.append(aggregate)
         return written
 
-    async def _one(self, query: Select[Any], values: Values | None = None, *, lock: bool = False) -> A | None:
+    async def _one(self, query: Query, values: Values | None = None, *, lock: bool = False) -> A | None:
         return next(iter(await self._all(query, values, lock=lock)), None)
 
-    async def _all(self, query: Select[Any], values: Values | None = None, *, lock: bool = False) -> list[A]:
+    async def _all(self, query: Query, values: Values | None = None, *, lock: bool = False) -> list[A]:
         """`lock`: the query locks what it finds, and what becomes of that is written back."""
-        found = (await self._connection.execute(query, self._given | (values or {}))).mappings().all()
+        found = await self._line.rows(query, self._given | (values or {}))
         return [self._seen(row, keep=lock) for row in found]
 
     async def _by_reference(self, source: str, reference: str) -> A | None:
         """Of two transactions that ask for the same reference, the second finds what the first one has written."""
         table = self._mapping.table
         name = f"{table.name} {source} {reference}"
-        await self._connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+        await self._line.connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
         return await self._one(select(table).where(table.c.source == source, table.c.reference == reference))
 
     def _seen(self, row: Row, *, keep: bool) -> A:
@@ -117,12 +116,14 @@ class Book(Generic[A]):
         return aggregate
 
 
-_PLAN_BY_CODE = rows.PLANS.query.where(plans.c.code == bindparam("code"))
+_BY_CODE = rows.PLANS.query.where(plans.c.code == bindparam("code"))
+_PLAN_BY_CODE = Prepared(_BY_CODE)
+_PLAN_BY_CODE_LOCKED = Prepared(_BY_CODE.with_for_update(of=plans))
 
 
 class PlanBook(Book[Plan]):
-    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
-        super().__init__(connection, rows.PLANS, {"now": now})
+    def __init__(self, line: PostgresLine, now: datetime) -> None:
+        super().__init__(line, rows.PLANS, {"now": now})
         self._prices: list[tuple[Plan, Money, datetime]] = []
 
     async def by_code(self, code: str) -> Plan | None:
@@ -135,7 +136,7 @@ class PlanBook(Book[Plan]):
         return plan
 
     async def lock_by_code(self, code: str) -> Plan | None:
-        return await self._one(_PLAN_BY_CODE.with_for_update(of=plans), {"code": code}, lock=True)
+        return await self._one(_PLAN_BY_CODE_LOCKED, {"code": code}, lock=True)
 
     async def is_used(self, plan_id: UUID) -> bool:
         """By whatever points at it: a payment for a change that came to nothing is in the books as well."""
@@ -146,7 +147,7 @@ class PlanBook(Book[Plan]):
             payments.c.plan_id,
         )
         used = select(or_(*(exists().where(column == plan_id) for column in named)))
-        return bool((await self._connection.execute(used)).scalar_one())
+        return bool((await self._line.connection.execute(used)).scalar_one())
 
     def set_price(self, plan: Plan, price: Money, valid_from: datetime) -> None:
         plan.price = price
@@ -154,21 +155,21 @@ class PlanBook(Book[Plan]):
 
     async def delete(self, plan: Plan) -> None:
         self._loaded.pop(plan.id, None)
-        await self._connection.execute(delete(plans).where(plans.c.id == plan.id))
+        await self._line.connection.execute(delete(plans).where(plans.c.id == plan.id))
 
     async def flush(self) -> list[Plan]:
         written = await super().flush()
         for plan, price, valid_from in self._prices:
             latest = select(func.max(plan_prices.c.valid_from)).where(plan_prices.c.plan_id == plan.id)
-            last = (await self._connection.execute(latest)).scalar_one()
+            last = (await self._line.connection.execute(latest)).scalar_one()
             if last == valid_from:  # two prices at one instant, as a held clock brings: the later one holds
-                await self._connection.execute(
+                await self._line.connection.execute(
                     update(plan_prices)
                     .where(plan_prices.c.plan_id == plan.id, plan_prices.c.valid_from == last)
                     .values(amount=price.minor, currency=price.currency)
                 )
                 continue
-            await self._connection.execute(
+            await self._line.connection.execute(
                 insert(plan_prices).values(
                     plan_id=plan.id, valid_from=valid_from, amount=price.minor, currency=price.currency
                 )
@@ -176,25 +177,27 @@ class PlanBook(Book[Plan]):
         return written
 
 
-_OWNER = select(subscriptions.c.user_id).where(subscriptions.c.id == bindparam("its_id"))
-_RUNNING = subscriptions.c.status.not_in(["canceled", "expired"])
+_OWNER = Prepared(select(subscriptions.c.user_id).where(subscriptions.c.id == bindparam("its_id")))
+_RUNNING = (subscriptions.c.status != "canceled") & (subscriptions.c.status != "expired")
 _OF_PLAN = or_(subscriptions.c.plan_id == bindparam("plan_id"), subscriptions.c.next_plan_id == bindparam("plan_id"))
-_RUNNING_OF = (
+_RUNNING_OF = Prepared(
     rows.SUBSCRIPTIONS.query.where(subscriptions.c.user_id == bindparam("user_id"), _OF_PLAN, _RUNNING)
     .order_by(subscriptions.c.id)
     .with_for_update(of=subscriptions)
 )
-_HAD_TRIAL = select(
-    exists().where(
-        subscriptions.c.user_id == bindparam("user_id"), subscriptions.c.trial_plan_id == bindparam("plan_id")
+_HAD_TRIAL = Prepared(
+    select(
+        exists().where(
+            subscriptions.c.user_id == bindparam("user_id"), subscriptions.c.trial_plan_id == bindparam("plan_id")
+        )
     )
 )
-_RUNNING_OF_PERSON = (
+_RUNNING_OF_PERSON = Prepared(
     rows.SUBSCRIPTIONS.query.where(subscriptions.c.user_id == bindparam("user_id"), _RUNNING)
     .order_by(subscriptions.c.id)
     .with_for_update(of=subscriptions)
 )
-_RUNNING_BY_METHOD = (
+_RUNNING_BY_METHOD = Prepared(
     rows.SUBSCRIPTIONS.query.where(subscriptions.c.payment_method_id == bindparam("method_id"), _RUNNING)
     .order_by(subscriptions.c.id)
     .with_for_update(of=subscriptions)
@@ -202,20 +205,18 @@ _RUNNING_BY_METHOD = (
 
 
 class SubscriptionBook(Book[Subscription]):
-    def __init__(self, connection: AsyncConnection) -> None:
-        super().__init__(connection, rows.SUBSCRIPTIONS)
+    def __init__(self, line: PostgresLine) -> None:
+        super().__init__(line, rows.SUBSCRIPTIONS)
 
     async def owner(self, subscription_id: UUID) -> UUID | None:
-        found = await self._connection.execute(_OWNER, {"its_id": subscription_id})
-        owner: UUID | None = found.scalar_one_or_none()
+        owner: UUID | None = await self._line.value(_OWNER, {"its_id": subscription_id})
         return owner
 
     async def running_of(self, user_id: UUID, plan_id: UUID) -> list[Subscription]:
         return await self._all(_RUNNING_OF, {"user_id": user_id, "plan_id": plan_id}, lock=True)
 
     async def had_trial(self, user_id: UUID, plan_id: UUID) -> bool:
-        asked = {"user_id": user_id, "plan_id": plan_id}
-        return bool((await self._connection.execute(_HAD_TRIAL, asked)).scalar_one())
+        return bool(await self._line.value(_HAD_TRIAL, {"user_id": user_id, "plan_id": plan_id}))
 
     async def lock_running(self, user_id: UUID) -> list[Subscription]:
         return await self._all(_RUNNING_OF_PERSON, {"user_id": user_id}, lock=True)
@@ -231,18 +232,22 @@ def _of_subscription(subscription_id: UUID | ColumnElement[UUID]) -> ColumnEleme
     return (payments.c.user_id == owner) & (payments.c.subscription_id == subscription_id)
 
 
-_PAYMENT_BY_PROVIDER_ID = select(payments).where(
-    payments.c.payment_system == bindparam("payment_system"), payments.c.provider_payment_id == bindparam("provider_id")
+_PAYMENT_BY_PROVIDER_ID = Prepared(
+    select(payments).where(
+        payments.c.payment_system == bindparam("payment_system"),
+        payments.c.provider_payment_id == bindparam("provider_id"),
+    )
 )
-_PAYMENT_WITH_AGE = rows.PAYMENTS.by_id.add_columns((WALL_NOW - payments.c.sent_by).label("written_ago"))
+_PAYMENT_WITH_AGE = Prepared(rows.PAYMENTS.one.add_columns((WALL_NOW - payments.c.sent_by).label("written_ago")))
 _PAYMENT_OF_PERIOD = select(payments).where(
     payments.c.subscription_id == bindparam("subscription_id"),
     payments.c.period_number == bindparam("period_number"),
     payments.c.status == PaymentStatus.SUCCEEDED.value,
     payments.c.period_start.is_not(None),
 )
-_PAYMENT_OF_PERIOD_LOCKED = _PAYMENT_OF_PERIOD.with_for_update(of=payments)
-_ATTEMPTS = (
+_PAYMENT_OF_PERIOD_SHOWN = Prepared(_PAYMENT_OF_PERIOD)
+_PAYMENT_OF_PERIOD_LOCKED = Prepared(_PAYMENT_OF_PERIOD.with_for_update(of=payments))
+_ATTEMPTS = Prepared(
     select(func.count())
     .select_from(payments)
     .where(_of_subscription(bindparam("subscription_id")), payments.c.period_number == bindparam("period_number"))
@@ -250,11 +255,11 @@ _ATTEMPTS = (
 
 
 class PaymentBook(Book[Payment]):
-    def __init__(self, connection: AsyncConnection) -> None:
-        super().__init__(connection, rows.PAYMENTS)
+    def __init__(self, line: PostgresLine) -> None:
+        super().__init__(line, rows.PAYMENTS)
 
     async def find_with_age(self, payment_id: UUID) -> tuple[Payment, timedelta] | None:
-        found = (await self._connection.execute(_PAYMENT_WITH_AGE, {"its_id": payment_id})).mappings().one_or_none()
+        found = await self._line.row(_PAYMENT_WITH_AGE, {"its_id": payment_id})
         return None if found is None else (self._seen(found, keep=False), found["written_ago"] or timedelta(0))
 
     async def find_by_provider_id(self, payment_system: str, provider_payment_id: str) -> Payment | None:
@@ -280,28 +285,31 @@ class PaymentBook(Book[Payment]):
 
     async def shown_of_current_period(self, subscription_id: UUID, period_number: int) -> Payment | None:
         """To be read only."""
-        return await self._one(_PAYMENT_OF_PERIOD, {"subscription_id": subscription_id, "period_number": period_number})
+        return await self._one(
+            _PAYMENT_OF_PERIOD_SHOWN, {"subscription_id": subscription_id, "period_number": period_number}
+        )
 
     async def attempts(self, subscription_id: UUID, period_number: int) -> int:
         period = {"subscription_id": subscription_id, "period_number": period_number}
-        return int((await self._connection.execute(_ATTEMPTS, period)).scalar_one())
+        return int(await self._line.value(_ATTEMPTS, period))
 
 
-_REFUND_BY_PROVIDER_ID = select(refunds).where(
-    refunds.c.payment_system == bindparam("payment_system"), refunds.c.provider_refund_id == bindparam("provider_id")
+_REFUND_BY_PROVIDER_ID = Prepared(
+    select(refunds).where(
+        refunds.c.payment_system == bindparam("payment_system"),
+        refunds.c.provider_refund_id == bindparam("provider_id"),
+    )
 )
-_REFUND_WITH_AGE = rows.REFUNDS.by_id.add_columns((WALL_NOW - refunds.c.sent_by).label("sent_ago"))
-_OPEN_REFUND = select(refunds).where(
-    refunds.c.payment_id == bindparam("payment_id"), refunds.c.status.in_(["pending", "unknown"])
-)
+_REFUND_WITH_AGE = Prepared(rows.REFUNDS.one.add_columns((WALL_NOW - refunds.c.sent_by).label("sent_ago")))
+_OPEN_REFUND = Prepared(select(refunds).where(refunds.c.payment_id == bindparam("payment_id"), rows.is_open(refunds)))
 
 
 class RefundBook(Book[Refund]):
-    def __init__(self, connection: AsyncConnection) -> None:
-        super().__init__(connection, rows.REFUNDS)
+    def __init__(self, line: PostgresLine) -> None:
+        super().__init__(line, rows.REFUNDS)
 
     async def find_with_age(self, refund_id: UUID) -> tuple[Refund, timedelta] | None:
-        found = (await self._connection.execute(_REFUND_WITH_AGE, {"its_id": refund_id})).mappings().one_or_none()
+        found = await self._line.row(_REFUND_WITH_AGE, {"its_id": refund_id})
         return None if found is None else (self._seen(found, keep=False), found["sent_ago"] or timedelta(0))
 
     async def find_by_provider_id(self, payment_system: str, provider_refund_id: str) -> Refund | None:
@@ -315,7 +323,7 @@ class RefundBook(Book[Refund]):
         return await self._one(_OPEN_REFUND, {"payment_id": payment_id})
 
 
-_METHOD_BY_PROVIDER_ID = (
+_METHOD_BY_PROVIDER_ID = Prepared(
     select(payment_methods)
     .where(
         payment_methods.c.user_id == bindparam("user_id"),
@@ -324,7 +332,7 @@ _METHOD_BY_PROVIDER_ID = (
     )
     .with_for_update(of=payment_methods)
 )
-_METHODS_OF = (
+_METHODS_OF = Prepared(
     select(payment_methods)
     .where(payment_methods.c.user_id == bindparam("user_id"), payment_methods.c.removed_at.is_(None))
     # The default one first, so that it is written first where another takes its place: there is one at most, always.
@@ -334,8 +342,8 @@ _METHODS_OF = (
 
 
 class PaymentMethodBook(Book[PaymentMethod]):
-    def __init__(self, connection: AsyncConnection) -> None:
-        super().__init__(connection, rows.PAYMENT_METHODS)
+    def __init__(self, line: PostgresLine) -> None:
+        super().__init__(line, rows.PAYMENT_METHODS)
 
     async def by_provider_id(self, user_id: UUID, payment_system: str, provider_method_id: str) -> PaymentMethod | None:
         theirs = {"user_id": user_id, "payment_system": payment_system, "provider_id": provider_method_id}
@@ -345,7 +353,7 @@ class PaymentMethodBook(Book[PaymentMethod]):
         return await self._all(_METHODS_OF, {"user_id": user_id}, lock=True)
 
 
-_CARDS_OF = (
+_CARDS_OF = Prepared(
     select(tables.cards)
     .where(tables.cards.c.user_id == bindparam("user_id"), tables.cards.c.removed_at.is_(None))
     .order_by(tables.cards.c.id)
@@ -354,8 +362,8 @@ _CARDS_OF = (
 
 
 class CardBook(Book[StoredCard]):
-    def __init__(self, connection: AsyncConnection) -> None:
-        super().__init__(connection, rows.CARDS)
+    def __init__(self, line: PostgresLine) -> None:
+        super().__init__(line, rows.CARDS)
 
     async def by_fingerprint(self, user_id: UUID, fingerprints: Sequence[str]) -> StoredCard | None:
         table = tables.cards
@@ -369,28 +377,30 @@ class CardBook(Book[StoredCard]):
         return await self._all(_CARDS_OF, {"user_id": user_id}, lock=True)
 
 
-_REGISTRATION_BY_CODE = select(tables.payment_systems).where(tables.payment_systems.c.code == bindparam("code"))
+_BY_ITS_CODE = select(tables.payment_systems).where(tables.payment_systems.c.code == bindparam("code"))
+_REGISTRATION = Prepared(_BY_ITS_CODE)
+_REGISTRATION_LOCKED = Prepared(_BY_ITS_CODE.with_for_update())
 
 
 class RegistrationBook(Book[PaymentSystemRegistration]):
-    def __init__(self, connection: AsyncConnection) -> None:
-        super().__init__(connection, rows.REGISTRATIONS)
+    def __init__(self, line: PostgresLine) -> None:
+        super().__init__(line, rows.REGISTRATIONS)
 
     async def by_code(self, code: str) -> PaymentSystemRegistration | None:
-        return await self._one(_REGISTRATION_BY_CODE, {"code": code})
+        return await self._one(_REGISTRATION, {"code": code})
 
     async def lock_by_code(self, code: str) -> PaymentSystemRegistration | None:
-        return await self._one(_REGISTRATION_BY_CODE.with_for_update(), {"code": code}, lock=True)
+        return await self._one(_REGISTRATION_LOCKED, {"code": code}, lock=True)
 
     async def delete(self, registration: PaymentSystemRegistration) -> None:
         self._loaded.pop(registration.id, None)
         table = tables.payment_systems
-        await self._connection.execute(delete(table).where(table.c.id == registration.id))
+        await self._line.connection.execute(delete(table).where(table.c.id == registration.id))
 
 
-_ZONE = select(users.c.zone).where(users.c.id == bindparam("user_id"))
+_ZONE = Prepared(select(users.c.zone).where(users.c.id == bindparam("user_id")))
 
 
-async def zone_of(connection: AsyncConnection, user_id: UUID) -> str | None:
-    zone: str | None = (await connection.execute(_ZONE, {"user_id": user_id})).scalar_one_or_none()
+async def zone_of(line: PostgresLine, user_id: UUID) -> str | None:
+    zone: str | None = await line.value(_ZONE, {"user_id": user_id})
     return zone

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from sqlalchemy import Text, any_, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.ports import NewId
+from infrastructure.postgres.line import PostgresLine, Prepared
 from infrastructure.postgres.tables import cases
 
-_RESOLVE = (
+_RESOLVE = Prepared(
     update(cases)
     .where(
         cases.c.kind == any_(bindparam("its_kinds", type_=ARRAY(Text))),
@@ -25,8 +25,9 @@ _RESOLVE = (
 
 
 class PostgresCases:
-    def __init__(self, connection: AsyncConnection, new_id: NewId) -> None:
-        self._connection = connection
+    def __init__(self, line: PostgresLine, new_id: NewId) -> None:
+        self._line = line
+        self._connection = line.connection
         self._new_id = new_id
 
     async def open(
@@ -69,4 +70,4 @@ class PostgresCases:
         return None if known.scalar_one_or_none() is None else False
 
     async def resolve(self, kind: str, subject: str, at: datetime, *also: str) -> None:
-        await self._connection.execute(_RESOLVE, {"its_kinds": [kind, *also], "its_subject": subject, "at": at})
+        await self._line.change(_RESOLVE, {"its_kinds": [kind, *also], "its_subject": subject, "at": at})

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.ports import Call, KeptCall, KeyTaken, Present, Reply
 from infrastructure.json_text import dump
 from infrastructure.postgres.consistency import encode
+from infrastructure.postgres.line import Prepared
 from infrastructure.postgres.tables import idempotency_keys as keys
 from infrastructure.postgres.unit_of_work import PostgresUnitOfWork, Transactions
 from infrastructure.postgres.wall import WALL_NOW
@@ -27,9 +28,9 @@ LEASE = timedelta(seconds=30)
 _IS_IT = and_(
     keys.c.caller == bindparam("its_caller"), keys.c.route == bindparam("its_route"), keys.c.key == bindparam("its_key")
 )
-_CLAIM = insert(keys).values(leased_until=WALL_NOW + LEASE).on_conflict_do_nothing().returning(keys.c.key)
+_CLAIM = Prepared(insert(keys).values(leased_until=WALL_NOW + LEASE).on_conflict_do_nothing().returning(keys.c.key))
 # Only the first reply: a request that outlived its lease must not take back what was said to its repetition.
-_KEEP = update(keys).where(_IS_IT, keys.c.reply_status.is_(None)).returning(keys.c.key)
+_KEEP = Prepared(update(keys).where(_IS_IT, keys.c.reply_status.is_(None)).returning(keys.c.key))
 _FIND = select(keys, (keys.c.leased_until > WALL_NOW).label("running")).where(_IS_IT)
 _TAKE_OVER = (
     update(keys)
@@ -74,17 +75,14 @@ class CallTransactions:
 
     async def _claim(self, uow: PostgresUnitOfWork) -> None:
         # A second request waits here, on the index, until the first has committed or rolled back.
-        claimed = await uow.connection.execute(
-            _CLAIM,
-            {
-                "caller": self.call.caller,
-                "route": self.call.route,
-                "key": self.call.key,
-                "fingerprint": self.call.fingerprint,
-                "created_at": uow.now,
-            },
-        )
-        if claimed.scalar_one_or_none() is None:
+        new = {
+            "caller": self.call.caller,
+            "route": self.call.route,
+            "key": self.call.key,
+            "fingerprint": self.call.fingerprint,
+            "created_at": uow.now,
+        }
+        if await uow.line.value(_CLAIM, new) is None:
             raise KeyTaken
 
     async def _keep(self, uow: PostgresUnitOfWork) -> None:
@@ -101,7 +99,7 @@ class CallTransactions:
             }
         elif self._operation_id is not None:
             kept = {"operation_id": self._operation_id}
-        if kept and (await uow.connection.execute(_KEEP, _place(self.call) | kept)).scalar_one_or_none() is None:
+        if kept and await uow.line.value(_KEEP, _place(self.call) | kept) is None:
             row = (await uow.connection.execute(_FIND, _place(self.call))).mappings().one_or_none()
             self.reply = (_reply_in(row) if row is not None else None) or self.reply
 

@@ -6,43 +6,46 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.ports import InboxEntry, NewId
+from infrastructure.postgres.line import PostgresLine, Prepared
 from infrastructure.postgres.tables import inbox
 from infrastructure.postgres.wall import WALL_NOW
 
-_LOCK = (
+_LOCK = Prepared(
     select(inbox, (WALL_NOW - inbox.c.received_at).label("age"))
     .where(inbox.c.id == bindparam("its_id"), inbox.c.status == "new")
     .with_for_update()
 )
-_DONE = (
+_DONE = Prepared(
     update(inbox)
     .where(inbox.c.id == bindparam("its_id"))
     .values(status="done", retry_by=None, done_at=WALL_NOW, outcome=bindparam("came_of_it"))
 )
 
-_ANOTHER_WAITS = select(
-    select(inbox.c.id)
-    .where(
-        inbox.c.payment_system == bindparam("payment_system"),
-        inbox.c.provider_object_id == bindparam("object"),
-        inbox.c.retry_by.is_not(None),
-        inbox.c.id < bindparam("its_id"),
+_ANOTHER_WAITS = Prepared(
+    select(
+        select(inbox.c.id)
+        .where(
+            inbox.c.payment_system == bindparam("payment_system"),
+            inbox.c.provider_object_id == bindparam("object"),
+            inbox.c.retry_by.is_not(None),
+            inbox.c.id < bindparam("its_id"),
+        )
+        .exists()
     )
-    .exists()
 )
 
 
 class PostgresInbox:
-    def __init__(self, connection: AsyncConnection, new_id: NewId) -> None:
-        self._connection = connection
+    def __init__(self, line: PostgresLine, new_id: NewId) -> None:
+        self._line = line
+        self._connection = line.connection
         self._new_id = new_id
 
     async def lock(self, entry_id: UUID) -> InboxEntry | None:
         """The entry, if it still waits."""
-        row = (await self._connection.execute(_LOCK, {"its_id": entry_id})).mappings().one_or_none()
+        row = await self._line.row(_LOCK, {"its_id": entry_id})
         if row is None:
             return None
         return InboxEntry(
@@ -69,10 +72,10 @@ class PostgresInbox:
 
     async def another_waits(self, entry: InboxEntry) -> bool:
         about = {"payment_system": entry.payment_system, "object": entry.provider_object_id, "its_id": entry.id}
-        return bool((await self._connection.execute(_ANOTHER_WAITS, about)).scalar_one())
+        return bool(await self._line.value(_ANOTHER_WAITS, about))
 
     async def done(self, entry_id: UUID, outcome: str) -> None:
-        await self._connection.execute(_DONE, {"its_id": entry_id, "came_of_it": outcome})
+        await self._line.change(_DONE, {"its_id": entry_id, "came_of_it": outcome})
 
     async def wait(self, entry_id: UUID, why: str, retry_after_s: float) -> None:
         again_at = WALL_NOW + timedelta(seconds=retry_after_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -13,10 +13,8 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     FromClause,
-    Insert,
     Select,
     Table,
-    Update,
     bindparam,
     func,
     insert,
@@ -38,9 +36,8 @@ from domain.refund import Refund, RefundOrigin, RefundStatus
 from domain.stored_card import StoredCard
 from domain.subscription import Subscription, SubscriptionStatus
 from infrastructure.postgres import tables
+from infrastructure.postgres.line import Prepared, Row
 from infrastructure.postgres.wall import WALL_NOW
-
-Row = Mapping[Any, Any]
 
 
 class Aggregate(Protocol):
@@ -58,6 +55,11 @@ def is_free(table: Table) -> ColumnElement[bool]:
     return or_(until.is_(None), until < now, until > now + 2 * CLAIM)
 
 
+def is_open(table: Table) -> ColumnElement[bool]:
+    """SQL: a payment or refund that has not ended."""
+    return or_(table.c.status == "pending", table.c.status == "unknown")
+
+
 @dataclass(frozen=True)
 class AggregateMapping(Generic[A]):
     """`table` holds what `to_row` writes, without `id` and `version`; `from_row` reads back what `query` finds.
@@ -71,28 +73,31 @@ class AggregateMapping(Generic[A]):
     query: Select[Any]
 
     @cached_property
-    def by_id(self) -> Select[Any]:
+    def by_id(self) -> Prepared:
         """Takes `its_id`."""
-        return self.query.where(self.table.c.id == bindparam("its_id"))
+        return Prepared(self.one)
 
     @cached_property
-    def by_id_locked(self) -> Select[Any]:
-        return self.by_id.with_for_update(of=self.table)
+    def by_id_locked(self) -> Prepared:
+        return Prepared(self.one.with_for_update(of=self.table))
 
     @cached_property
-    def claim(self) -> Update:
+    def claim(self) -> Prepared:
         """Of what has not ended. Takes `its_id` and `held`, the end of a claim that the caller has."""
         table = self.table
         mine = or_(is_free(table), self._is_held)
-        taken = update(table).where(table.c.id == bindparam("its_id"), table.c.status.in_(["pending", "unknown"]), mine)
-        return taken.values(claimed_until=WALL_NOW + CLAIM).returning(table.c.claimed_until)
+        taken = update(table).where(table.c.id == bindparam("its_id"), is_open(table), mine)
+        return Prepared(taken.values(claimed_until=WALL_NOW + CLAIM).returning(table.c.claimed_until))
 
     @cached_property
-    def unclaim(self) -> Update:
+    def unclaim(self) -> Prepared:
         """Takes `its_id` and `held`."""
-        return (
-            update(self.table).where(self.table.c.id == bindparam("its_id"), self._is_held).values(claimed_until=None)
-        )
+        held = update(self.table).where(self.table.c.id == bindparam("its_id"), self._is_held)
+        return Prepared(held.values(claimed_until=None))
+
+    @property
+    def one(self) -> Select[Any]:
+        return self.query.where(self.table.c.id == bindparam("its_id"))
 
     @property
     def _is_held(self) -> ColumnElement[bool]:
@@ -100,14 +105,14 @@ class AggregateMapping(Generic[A]):
         return until == bindparam("held", type_=until.type)
 
     @cached_property
-    def change(self) -> Update:
+    def change(self) -> Prepared:
         """Takes `its_id`, `its_version` and the columns that change."""
         at_version = self.table.c.version == bindparam("its_version")
-        return update(self.table).where(self.table.c.id == bindparam("its_id"), at_version)
+        return Prepared(update(self.table).where(self.table.c.id == bindparam("its_id"), at_version))
 
     @cached_property
-    def addition(self) -> Insert:
-        return insert(self.table)
+    def addition(self) -> Prepared:
+        return Prepared(insert(self.table))
 
 
 def _plan_to_row(plan: Plan) -> dict[str, Any]:

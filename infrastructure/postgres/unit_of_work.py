@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import any_, bindparam, func, insert, select, text, update
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql import UUID as PGUUID
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -18,24 +16,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from domain.errors import PersonErased
 from domain.events import Actor, Event
 from domain.letters import owed_letters
+from domain.payment import Payment
 from domain.periods import DEFAULT_ZONE
 from domain.person import Person
 from domain.ports import Clock, LostRace, NewId
 from domain.rules import Rules
+from domain.subscription import Subscription
+from infrastructure.json_text import dump
 from infrastructure.postgres import books, tables
 from infrastructure.postgres.cases import PostgresCases
 from infrastructure.postgres.documents import PostgresDocuments
 from infrastructure.postgres.inbox import PostgresInbox
+from infrastructure.postgres.line import PostgresLine, Prepared
 from infrastructure.postgres.reconciliations import PostgresReconciliations
 
 Step = Callable[["PostgresUnitOfWork"], Awaitable[None]]
 
 # Statements that every transaction runs are built once: building one takes longer than running it.
-_LOCK_PERSON = (
+_LOCK_PERSON = Prepared(
     select(tables.users.c.erased_at).where(tables.users.c.id == bindparam("id")).with_for_update(key_share=True)
 )
 # Where another transaction makes the same person meanwhile, this one waits for it and locks what it made.
-_NEW_PERSON = (
+_NEW_PERSON = Prepared(
     upsert(tables.users)
     .on_conflict_do_update(index_elements=["id"], set_={"id": tables.users.c.id})
     .returning(tables.users.c.erased_at)
@@ -46,23 +48,36 @@ _ERASE_PERSON = (
     .values(email=None, name=None, locale=None, erased_at=func.coalesce(tables.users.c.erased_at, bindparam("at")))
     .returning(tables.users.c.erased_at)
 )
-_RAISE_VERSIONS = (
-    update(tables.users)
-    .where(tables.users.c.id == any_(bindparam("user_ids", type_=ARRAY(PGUUID(as_uuid=True)))))
-    .values(version=tables.users.c.version + 1)
-    .returning(tables.users.c.id, tables.users.c.version)
-)
-_OWED_TO_PROJECTIONS = text("""
-    INSERT INTO outbox (projection, user_id, object_id, version)
-    SELECT * FROM unnest(
-        CAST(:projections AS text[]), CAST(:user_ids AS uuid[]),
-        CAST(:object_ids AS uuid[]), CAST(:versions AS bigint[])
+_WRITE_DOWN = Prepared(
+    text("""
+    WITH raised AS (
+        UPDATE users SET version = version + 1 WHERE id = ANY(CAST(:persons AS uuid[])) RETURNING id, version
+    ), happened AS (
+        INSERT INTO events (id, at, type, user_id, subscription_id, payment_id, refund_id,
+                            actor_kind, actor_id, request_id, data)
+        SELECT id, at, type, user_id, subscription_id, payment_id, refund_id, :actor_kind, :actor_id, :request_id, data
+          FROM jsonb_to_recordset(CAST(:events AS jsonb)) AS e (
+              id uuid, at timestamptz, type text, user_id uuid, subscription_id uuid, payment_id uuid, refund_id uuid,
+              data jsonb)
+    ), owed AS (
+        INSERT INTO mails (id, user_id, events, object_id, facts, request_id, created_at)
+        SELECT id, user_id, events, object_id, facts, :request_id, created_at
+          FROM jsonb_to_recordset(CAST(:mails AS jsonb)) AS m (
+              id uuid, user_id uuid, events text, object_id uuid, facts jsonb, created_at timestamptz)
+    ), told AS (
+        INSERT INTO outbox (projection, user_id, object_id, version)
+        SELECT 'history', user_id, id, version
+          FROM unnest(CAST(:payers AS uuid[]), CAST(:payments AS uuid[]), CAST(:versions AS bigint[]))
+               AS p (user_id, id, version)
+        UNION ALL
+        SELECT 'access', id, id, version FROM raised WHERE id = ANY(CAST(:subscribers AS uuid[]))
+        RETURNING id
     )
-    RETURNING id
+    SELECT min(id) AS first, max(id) AS last FROM told
 """)
-_NEW_EVENT = insert(tables.events)
+)
+"""All that goes with a change, in one statement: versions, events, mails, and what projections are owed."""
 _OTHERS_WERE_QUICKER = ("23503", "23505")  # foreign key, unique: what was read before the lock holds no more
-_NEW_MAIL = insert(tables.mails)
 
 
 def _unwatched(_: Sequence[Event]) -> None:
@@ -95,15 +110,16 @@ class PostgresUnitOfWork:
     def __init__(self, connection: AsyncConnection, around: Surroundings, actor: Actor, request_id: str | None) -> None:
         self.now = now = around.clock.now()
         self.connection = connection
-        self.plans = books.PlanBook(connection, now)
-        self.subscriptions = books.SubscriptionBook(connection)
-        self.payments = books.PaymentBook(connection)
-        self.refunds = books.RefundBook(connection)
-        self.payment_methods = books.PaymentMethodBook(connection)
-        self.cards = books.CardBook(connection)
-        self.registrations = books.RegistrationBook(connection)
-        self.cases = PostgresCases(connection, around.new_id)
-        self.inbox = PostgresInbox(connection, around.new_id)
+        self.line = line = PostgresLine(connection)
+        self.plans = books.PlanBook(line, now)
+        self.subscriptions = books.SubscriptionBook(line)
+        self.payments = books.PaymentBook(line)
+        self.refunds = books.RefundBook(line)
+        self.payment_methods = books.PaymentMethodBook(line)
+        self.cards = books.CardBook(line)
+        self.registrations = books.RegistrationBook(line)
+        self.cases = PostgresCases(line, around.new_id)
+        self.inbox = PostgresInbox(line, around.new_id)
         self.documents = PostgresDocuments(connection, around.base_url, around.rules, now)
         self.reconciliations = PostgresReconciliations(connection)
         self.result: object = None
@@ -118,10 +134,11 @@ class PostgresUnitOfWork:
     async def lock_person(self, user_id: UUID) -> None:
         whom = {"id": user_id}
         self._persons.add(user_id)
-        locked = (await self.connection.execute(_LOCK_PERSON, whom)).one_or_none()
+        locked = await self.line.row(_LOCK_PERSON, whom)
         if locked is None:
-            locked = (await self.connection.execute(_NEW_PERSON, whom)).one()
-        if locked.erased_at is not None:
+            locked = await self.line.row(_NEW_PERSON, whom)
+        assert locked is not None
+        if locked["erased_at"] is not None:
             self._erased.add(user_id)
 
     def is_erased(self, user_id: UUID) -> bool:
@@ -158,7 +175,7 @@ class PostgresUnitOfWork:
         return self.written or Written(0, 0)
 
     async def zone_of(self, user_id: UUID) -> str:
-        return await books.zone_of(self.connection, user_id) or DEFAULT_ZONE
+        return await books.zone_of(self.line, user_id) or DEFAULT_ZONE
 
     def record(self, event: Event) -> None:
         self._events.append(event)
@@ -179,61 +196,58 @@ class PostgresUnitOfWork:
         subscriptions = await self.subscriptions.flush()
         payments = await self.payments.flush()
         await self.refunds.flush()
-        versions = await self._raise_versions({*(s.user_id for s in subscriptions), *(p.user_id for p in payments)})
-        rows: list[dict[str, object]] = [
-            {"projection": "history", "user_id": p.user_id, "object_id": p.id, "version": p.version} for p in payments
-        ]
-        rows += [
-            {"projection": "access", "user_id": user_id, "object_id": user_id, "version": versions[user_id]}
-            for user_id in sorted({s.user_id for s in subscriptions})
-        ]
-        if rows:
-            columns = {f"{name}s": [row[name] for row in rows] for name in rows[0]}
-            ids = list((await self.connection.execute(_OWED_TO_PROJECTIONS, columns)).scalars())
-            self.written = Written(min(ids), max(ids))
-        await self._write_events()
+        await self._write_down(subscriptions, payments)
 
-    async def _raise_versions(self, user_ids: set[UUID]) -> dict[UUID, int]:
-        if not user_ids:
-            return {}
-        raised = await self.connection.execute(_RAISE_VERSIONS, {"user_ids": sorted(user_ids)})
-        return {row.id: row.version for row in raised}
-
-    async def _write_events(self) -> None:
-        if not self._events:
+    async def _write_down(self, subscriptions: Sequence[Subscription], payments: Sequence[Payment]) -> None:
+        subscribers = {one.user_id for one in subscriptions}
+        if not (self._events or subscribers or payments):
             return
-        new_id = self._around.new_id
-        happened = [
+        written = await self.line.row(
+            _WRITE_DOWN,
             {
-                "id": new_id(),
-                "at": event.at,
-                "type": event.type.value,
-                "user_id": event.user_id,
-                "subscription_id": event.subscription_id,
-                "payment_id": event.payment_id,
-                "refund_id": event.refund_id,
+                "persons": sorted(subscribers | {one.user_id for one in payments}),
+                "subscribers": sorted(subscribers),
+                "payers": [one.user_id for one in payments],
+                "payments": [one.id for one in payments],
+                "versions": [one.version for one in payments],
                 "actor_kind": self._actor.kind.value,
                 "actor_id": self._actor.id,
                 "request_id": self._request_id,
-                "data": dict(event.data),
-            }
-            for event in self._events
-        ]
-        await self.connection.execute(_NEW_EVENT, happened)
-        letters = [
+                "events": dump([self._event(event) for event in self._events]).decode(),
+                "mails": dump(self._letters()).decode(),
+            },
+        )
+        if written is not None and written["first"] is not None:
+            self.written = Written(written["first"], written["last"])
+
+    def _event(self, event: Event) -> dict[str, object]:
+        return {
+            "id": str(self._around.new_id()),
+            "at": event.at.isoformat(),
+            "type": event.type.value,
+            "user_id": str(event.user_id),
+            "subscription_id": str(event.subscription_id),
+            "payment_id": _text(event.payment_id),
+            "refund_id": _text(event.refund_id),
+            "data": event.data,
+        }
+
+    def _letters(self) -> list[dict[str, object]]:
+        return [
             {
-                "id": new_id(),
-                "user_id": letter.user_id,
+                "id": str(self._around.new_id()),
+                "user_id": str(letter.user_id),
                 "events": " ".join(letter.events),
-                "object_id": letter.object_id,
-                "facts": dict(letter.facts),
-                "request_id": self._request_id,
-                "created_at": self._events[0].at,
+                "object_id": str(letter.object_id),
+                "facts": letter.facts,
+                "created_at": self._events[0].at.isoformat(),
             }
             for letter in owed_letters(self._events)
         ]
-        if letters:
-            await self.connection.execute(_NEW_MAIL, letters)
+
+
+def _text(its_id: UUID | None) -> str | None:
+    return None if its_id is None else str(its_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,150 @@
+"""A transaction's connection, with a short way for the statements that every transaction runs.
+
+To run what it has run before costs SQLAlchemy 250 µs of processor, and the driver beneath it 90. So statements that
+are built once are compiled once (`Prepared`), and the driver sends them. The transaction stays SQLAlchemy's: it begins
+with the first statement, which goes the long way, and commits, rolls back and leaves for the pool as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import asyncpg  # type: ignore[import-untyped] # it ships no types
+from sqlalchemy import BindParameter, Executable, Select
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+Values = Mapping[str, Any]
+Row = Mapping[Any, Any]
+_Converts = Callable[[Any], Any] | None
+_T = TypeVar("_T")
+
+_DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
+
+
+class Prepared:
+    """A statement that is built once, as a module is loaded. Compiled once for each set of values that it is given."""
+
+    def __init__(self, statement: Executable) -> None:
+        self.statement = statement
+        self._compiled: dict[frozenset[str], _Compiled] = {}
+
+    def compiled_for(self, values: Values) -> _Compiled:
+        names = frozenset(values)
+        found = self._compiled.get(names)
+        if found is None:
+            found = self._compiled[names] = _Compiled.of(self.statement, names)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """`binds`: for each placeholder its name, what it is where it is not given, and how it is written for the driver.
+
+    `columns`: of the rows, with what makes a value of what the driver read; empty where nothing has to be made.
+    """
+
+    sql: str
+    binds: tuple[tuple[str, Any, _Converts], ...]
+    columns: tuple[tuple[str, _Converts], ...]
+
+    @classmethod
+    def of(cls, statement: Executable, names: frozenset[str]) -> _Compiled:
+        compiled = statement.compile(dialect=_DIALECT, column_keys=sorted(names))  # type: ignore[attr-defined] # all can
+        assert isinstance(compiled, SQLCompiler)
+        assert "POSTCOMPILE" not in compiled.string, "a list that is spelled out anew each time; give it as an array"
+        constants = compiled.construct_params(dict.fromkeys(names))
+        binds = []
+        for name in compiled.positiontup or ():
+            bind = compiled.binds.get(name)
+            binds.append((name, constants[name], _written(bind) if bind is not None else None))
+        columns = [(column.name, _read(column.type)) for column in getattr(statement, "exported_columns", ())]
+        made = any(convert is not None for _, convert in columns)
+        return cls(compiled.string, tuple(binds), tuple(columns) if made else ())
+
+    def arguments(self, values: Values) -> list[Any]:
+        found = [(values.get(name, constant), convert) for name, constant, convert in self.binds]
+        return [value if convert is None else convert(value) for value, convert in found]
+
+    def rows(self, records: Sequence[Any]) -> Sequence[Row]:
+        if not self.columns:
+            return records
+        return [
+            {
+                name: value if convert is None else convert(value)
+                for (name, convert), value in zip(self.columns, record, strict=True)
+            }
+            for record in records
+        ]
+
+
+def _written(bind: BindParameter[Any]) -> _Converts:
+    return bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+
+
+def _read(kind: TypeEngine[Any]) -> _Converts:
+    return kind.dialect_impl(_DIALECT).result_processor(_DIALECT, None)
+
+
+class PostgresLine:
+    """`connection`: within a transaction, for whatever is not prepared."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+        self._driver: Any = None
+
+    async def rows(self, statement: Prepared | Select[Any], values: Values) -> Sequence[Row]:
+        """Raises SQLAlchemy's errors, as everything here."""
+        found: Sequence[Row]
+        if isinstance(statement, Select):
+            found = (await self.connection.execute(statement, dict(values))).mappings().all()
+        elif self._driver is None:
+            found = (await self._begin(statement, values)).mappings().all()
+        else:
+            compiled = statement.compiled_for(values)
+            sent = self._driver.fetch(compiled.sql, *compiled.arguments(values))
+            found = compiled.rows(await self._answer(sent, compiled.sql))
+        return found
+
+    async def row(self, prepared: Prepared, values: Values) -> Row | None:
+        return next(iter(await self.rows(prepared, values)), None)
+
+    async def value(self, prepared: Prepared, values: Values) -> Any:
+        """Of the first row's first column; None where there is no row."""
+        row = await self.row(prepared, values)
+        return None if row is None else next(iter(row.values()))
+
+    async def change(self, prepared: Prepared, values: Values) -> int:
+        """How many rows were written."""
+        if self._driver is None:
+            return int((await self._begin(prepared, values)).rowcount)
+        compiled = prepared.compiled_for(values)
+        sent = self._driver.execute(compiled.sql, *compiled.arguments(values))
+        return int((await self._answer(sent, compiled.sql)).rpartition(" ")[2])
+
+    async def _begin(self, prepared: Prepared, values: Values) -> Any:
+        result = await self.connection.execute(prepared.statement, dict(values))
+        self._driver = (await self.connection.get_raw_connection()).driver_connection
+        return result
+
+    async def _answer(self, sent: Awaitable[_T], sql: str) -> _T:
+        try:
+            return await sent
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise await self._told(error, sql) from error
+
+    async def _told(self, error: Exception, sql: str) -> DBAPIError:
+        """As SQLAlchemy would tell it; a connection that is broken must not go back to the pool."""
+        gone = self._driver.is_closed()
+        if gone:
+            await self.connection.invalidate()
+        if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+            return IntegrityError(sql, None, error)
+        if isinstance(error, asyncpg.InterfaceError):
+            return InterfaceError(sql, None, error, connection_invalidated=gone)
+        return DBAPIError(sql, None, error, connection_invalidated=gone)
