@@ -21,7 +21,7 @@ def texts() -> list[tuple[str, str]]:
     return [
         (name, (CHECKOUT / name).read_text("utf-8"))
         for name in tracked_files()
-        if Path(name).suffix in TEXT and name != "tests/infrastructure/yookassa_openapi.yaml"
+        if Path(name).suffix in TEXT and name != "tests/infrastructure/simulators/yookassa/openapi.yaml"
     ]
 
 

@@ -13,8 +13,8 @@ from tests.admin.conftest import cinema, database, panel
 from tests.admin.panel import PASSWORD, Panel
 from tests.browser.leaving import wait_until_left
 from tests.browser.test_payment_page import complaints
-from tests.queries.servers import migrated, postgres, valkey
 from tests.scenarios.cinema import Cinema
+from tests.servers import migrated, postgres, valkey
 
 __all__ = ["cinema", "database", "migrated", "panel", "postgres", "valkey"]
 
