@@ -15,6 +15,7 @@ REGISTRY = re.compile(
     )
 )
 TEXT = {".py", ".md", ".toml", ".lock", ".txt", ".yml", ".yaml", ".json", ".html", ".ini", ".sh", ".java", ".xml", ""}
+TEXT |= {".j2", ".js", ".css", ".svg", ".patch", ".example", ".mako"}
 
 
 def texts() -> list[tuple[str, str]]:

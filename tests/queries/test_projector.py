@@ -143,7 +143,7 @@ def tries_that_fail(projector: Projector) -> asyncio.Semaphore:
             failed.release()
             raise
 
-    projector.access.carry = counted  # type: ignore[method-assign]  # of this one projector
+    projector.access.carry = counted  # type: ignore[method-assign] # of this one projector
     return failed
 
 

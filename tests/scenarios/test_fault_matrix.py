@@ -46,7 +46,7 @@ _LATE = timedelta(minutes=30)
 class _Listening(uvicorn.Server):
     """A server beside the tests: their process's signals are not its own."""
 
-    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override] # a manager all the same
         return nullcontext()
 
 
