@@ -127,7 +127,7 @@ async def test_what_killed_workers_left_in_redis_keeps_nobody_from_a_tick(valkey
 
         async def goes_in_time() -> bool:
             """What a killed worker leaves; a tick has no end yet in the instant between being written and begun."""
-            return 0 < await redis.ttl(queue) <= 3600
+            return 0 < int(await redis.ttl(queue)) <= 3600
 
         await eventually(goes_in_time)
     await redis.aclose()
