@@ -19,7 +19,7 @@ from infrastructure.mail.wording import DEFAULT_ZONE, day, moment, money
 _log = structlog.get_logger(__name__)
 
 MONEY_FACTS: Final = ("amount", "price", "balance", "refunded")
-MOMENT_FACTS: Final = ("period_start", "period_end", "next_charge_at", "next_try_at", "access_until")
+MOMENT_FACTS: Final = ("period_start", "period_end", "next_charge_at", "next_try_at", "access_until", "pay_until")
 TEXT_FACTS: Final = (
     "plan_name", "reason", "kind", "status_url", "manage_url", "payment_id", "refund_id", "subscription_id",
     "method_title", "person_name",

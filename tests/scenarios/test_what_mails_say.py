@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from infrastructure.mail.letters import Letter, Rendered, render
+from infrastructure.mail.wording import moment
 from infrastructure.postgres.tables import mails
 from tests.scenarios.cinema import GOOD_CARD, POOR_CARD, Cinema, Person
 
@@ -121,6 +124,42 @@ async def test_what_the_balance_pays_for_is_neither_reminded_of_nor_called_a_cha
         renewed = (await _last_mail(fedor)).text
         assert ("is paid from your balance" in renewed) == covered
         assert ("We will remind you beforehand" in renewed) != covered
+
+
+async def test_who_has_no_method_learns_that_nobody_was_charged_and_until_when_to_pay(cinema: Cinema) -> None:
+    """A bank was said to have declined, where nobody had been asked."""
+    sonya = await cinema.person()
+    await sonya.subscribes("premium", "499.00")
+    [method] = (await sonya.reads("/v1/payment-methods"))["items"]
+    headers = {"Authorization": f"Bearer {sonya.token}", "Idempotency-Key": method["id"]}
+    assert (await cinema.api.delete(f"/v1/payment-methods/{method['id']}", headers=headers)).status_code == 200
+    end = datetime.fromisoformat((await sonya.subscription())["current_period"]["end"])
+
+    await cinema.time_passes(days=32)
+
+    text = (await _last_mail(sonya)).text
+    assert "there is no saved payment method to charge for the next one." in text
+    assert f"pay with any card by {moment(end + timedelta(days=7), 'UTC', 'en')}" in text
+    assert f"You have access until {moment(end + timedelta(days=3), 'UTC', 'en')}." in text
+    assert not re.search("declined|did not go through|try again", text)
+
+
+async def test_access_that_is_over_is_not_promised(cinema: Cinema) -> None:
+    """The last try but one asks for another card, and the grace has ended by then."""
+    timur = await cinema.person()
+    first = (await timur.subscribes("premium", "499.00")).json()["payment"]["provider_payment_id"]
+    await cinema.yookassa.behave(first, "insufficient_funds")
+    end = datetime.fromisoformat((await timur.subscription())["current_period"]["end"])
+    await cinema.time_passes(seconds=(end + timedelta(days=4) - cinema.clock.now()).total_seconds())
+    await cinema.yookassa.behave(first, "card_expired")
+
+    await cinema.time_passes(days=2)
+
+    text = (await _last_mail(timur)).text
+    assert (await timur.mails())[-1] == "payment.failed"
+    assert "The subscription waits for its payment" not in text
+    assert f"waits for its payment until {moment(end + timedelta(days=12), 'UTC', 'en')}." in text
+    assert "You have access" not in text
 
 
 @pytest.mark.parametrize("ending", ["refused", "left"])

@@ -23,6 +23,7 @@ FACTS: dict[str, Any] = {
     "next_charge_at": "2027-02-28T09:00:00Z",
     "next_try_at": "2027-03-01T09:00:00Z",
     "access_until": "2027-03-03T09:00:00Z",
+    "pay_until": "2027-03-07T09:00:00Z",
     "reason": "insufficient_funds",
     "status_url": "https://cinema.example/v1/payments/0190a8e2",
     "manage_url": "https://cinema.example/subscriptions",
@@ -118,9 +119,28 @@ def test_a_renewal_that_failed_tells_the_reason_what_to_do_and_the_next_try() ->
     assert FACTS["manage_url"] in text
 
 
-def test_a_renewal_that_will_not_be_tried_again_says_so() -> None:
-    text = render(letter("payment.failed subscription.past_due", **{**FACTS, "next_try_at": None})).text
-    assert "больше пробовать не будем" in text
+def test_a_renewal_that_will_not_be_tried_again_says_so_and_until_when_it_can_be_paid() -> None:
+    facts = {**FACTS, "next_try_at": None}
+    for events in ("payment.failed subscription.past_due", "payment.failed"):
+        text = render(letter(events, **facts)).text
+        assert "больше пробовать не будем" in text
+        assert "до 7 марта 2027 г., 12:00 (МСК)." in text
+        assert re.search(r"(by|until) 7 March 2027, 12:00 \(MSK\)", render(letter(events, "en", **facts)).text)
+    unknown = render(letter("payment.failed subscription.past_due", **{**facts, "pay_until": None})).text
+    assert "Сами мы больше пробовать не будем: нужно ваше действие." in unknown
+
+
+def test_who_has_no_method_to_charge_is_not_told_that_a_bank_declined() -> None:
+    facts = {**FACTS, "reason": None, "next_try_at": None}
+    text = render(letter("subscription.past_due", **facts)).text
+    assert "списать плату за новый не с чего: у подписки нет сохранённого способа оплаты." in text
+    assert "оплатите подписку любой картой до 7 марта 2027 г., 12:00 (МСК), и она продолжится." in text
+    assert "Доступ сохраняется до 3 марта 2027 г., 12:00 (МСК)." in text
+    assert not re.search("Банк или|больше пробовать", text)
+    english = render(letter("subscription.past_due", "en", **facts)).text
+    assert "The period is over, and there is no saved payment method to charge for the next one." in english
+    assert "pay with any card by 7 March 2027, 12:00 (MSK), and the subscription goes on." in english
+    assert not re.search("declined|try again", english)
 
 
 def test_a_reminder_tells_the_day_the_price_and_how_to_stop_it() -> None:
