@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 import structlog
@@ -93,17 +94,23 @@ class _Reader:
 
 
 class MailRoom:
-    """Any number may work on one table. `base_url`: where the API is reached from outside; `clock` dates the mails.
+    """Any number may work on one table. `clock` dates the mails.
 
+    `account_url`: the cinema's page where a person sees their subscriptions and pays; None: mails have no buttons.
     `directory`: asked for the address of a person who has none here, as where a service subscribed them.
     """
 
     def __init__(
-        self, engine: AsyncEngine, sender: SmtpSender, base_url: str, clock: Clock, directory: Directory | None = None
+        self,
+        engine: AsyncEngine,
+        sender: SmtpSender,
+        account_url: str | None,
+        clock: Clock,
+        directory: Directory | None = None,
     ) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # each statement stands for itself
         self._sender = sender
-        self._base_url = base_url.rstrip("/")
+        self._account_url = account_url
         self._clock = clock
         self._directory = directory
         self._places = Places(_AT_ONCE)
@@ -222,13 +229,15 @@ class MailRoom:
         return replace(known, email=email, name=name, locale=locale)
 
     def _links(self, facts: Mapping[str, Any]) -> dict[str, str]:
-        """Where the outcome can be looked at. Subscriptions are managed by calls, which the docs' page explains."""
-        links = {"manage_url": f"{self._base_url}/docs"}
+        """The cinema's page, told what the mail is about: the API's own addresses want a token, which no mail has."""
+        if self._account_url is None:
+            return {}
+        links = {"manage_url": _about(self._account_url, "subscription", _uuid(facts.get("subscription_id")))}
         refund_id, payment_id = _uuid(facts.get("refund_id")), _uuid(facts.get("payment_id"))
         if refund_id is not None:
-            links["status_url"] = f"{self._base_url}/v1/refunds/{refund_id}"
+            links["status_url"] = _about(self._account_url, "refund", refund_id)
         elif payment_id is not None:
-            links["status_url"] = f"{self._base_url}/v1/payments/{payment_id}"
+            links["status_url"] = _about(self._account_url, "payment", payment_id)
         return links
 
     async def _note(self, owed: _Owed, outcome: Sent | TryLater | Undeliverable, at: datetime) -> None:
@@ -263,6 +272,15 @@ def _mine(owed: _Owed) -> Update:
 def _language(locale: str | None) -> str:
     """`en-GB`, `en_US.UTF-8` → `en`; what the letters do not speak becomes Russian there."""
     return (locale or DEFAULT_LOCALE).strip()[:2].lower()
+
+
+def _about(page: str, what: str, its_id: UUID | None) -> str:
+    """The page's address with the id in its query, beside what stands there already."""
+    if its_id is None:
+        return page
+    parts = urlsplit(page)
+    query = "&".join(filter(None, (parts.query, urlencode({what: its_id}))))
+    return parts._replace(query=query).geturl()
 
 
 def _uuid(value: object) -> UUID | None:

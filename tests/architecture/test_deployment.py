@@ -64,6 +64,7 @@ def test_filled_in_it_starts_as_production(monkeypatch: pytest.MonkeyPatch) -> N
         "BILLING_CARD_KEYS": "k1:" + base64.b64encode(bytes(32)).decode(),
         "BILLING_LOG_LEVEL": "INFO",
         "BILLING_AUTH_API_URL": "",
+        "BILLING_ACCOUNT_URL": "",
     }
     for name, value in SERVICES["api"]["environment"].items():
         monkeypatch.setenv(name, VARIABLE.sub(lambda match: given.get(match["name"], "x" * 12), value))
