@@ -26,7 +26,7 @@ from infrastructure.mail.smtp import Mail, Sent, SmtpSender, TryLater, Undeliver
 from infrastructure.mail.wording import DEFAULT_ZONE
 from infrastructure.observability.redaction import redact_text
 from infrastructure.observability.request_id import following
-from infrastructure.postgres.tables import mails, payment_methods, payments, users
+from infrastructure.postgres.tables import mails, payment_methods, payments, subscriptions, users
 from infrastructure.postgres.wall import WALL_NOW
 from jobs.places import Places
 
@@ -59,14 +59,26 @@ _TAKE = (
 )
 _STILL_OWED = update(mails).where(mails.c.id == bindparam("its_id"), mails.c.status == "owed")
 _SENT = _STILL_OWED.values(status="sent", sent_at=bindparam("at"), retry_by=None, last_error=None)
-_TITLE_OF_METHOD = (
+_CHARGED = (
     select(payment_methods.c.title)
     .join(payments, payments.c.payment_method_id == payment_methods.c.id)
     .where(payments.c.id == bindparam("payment"), payments.c.user_id == bindparam("reader"))
     .scalar_subquery()
 )
+_TO_BE_CHARGED = (
+    select(payment_methods.c.title)
+    .join(subscriptions, subscriptions.c.payment_method_id == payment_methods.c.id)
+    .where(subscriptions.c.id == bindparam("renewing"), subscriptions.c.user_id == bindparam("reader"))
+    .where(payment_methods.c.removed_at.is_(None))
+    .scalar_subquery()
+)
 _READER = select(
-    users.c.email, users.c.name, users.c.locale, users.c.zone, users.c.erased_at, _TITLE_OF_METHOD.label("method_title")
+    users.c.email,
+    users.c.name,
+    users.c.locale,
+    users.c.zone,
+    users.c.erased_at,
+    func.coalesce(_CHARGED, _TO_BE_CHARGED).label("method_title"),
 ).where(users.c.id == bindparam("reader"))
 
 
@@ -210,8 +222,13 @@ class MailRoom:
         )
 
     async def _reader(self, owed: _Owed, facts: Mapping[str, Any]) -> _Reader | None:
-        """Who reads it, with the title of the method that the payment was made by, where both are known."""
-        about = {"reader": owed.user_id, "payment": _uuid(facts.get("payment_id"))}
+        """Who reads it, with the title of the method that was charged, or that a reminder says will be, if known.
+
+        Other mails without a payment name no method: nothing is charged there.
+        """
+        reminds = "subscription.charge_planned" in owed.events.split()
+        renewing = _uuid(facts.get("subscription_id")) if reminds else None
+        about = {"reader": owed.user_id, "payment": _uuid(facts.get("payment_id")), "renewing": renewing}
         async with self._engine.connect() as connection:
             row = (await connection.execute(_READER, about)).one_or_none()
         return None if row is None else _Reader(*row)

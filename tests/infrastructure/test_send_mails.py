@@ -309,8 +309,28 @@ async def test_a_mail_names_the_card_that_was_charged_and_the_person(around: Sur
     assert not any("Пётр <b>" in letter["html"] for letter in letters)
 
 
-async def paid(around: Surroundings, person: UUID, payment_id: UUID) -> None:
-    """The person's payment by the card that ends in 4444."""
+async def test_a_reminder_names_the_card_that_will_be_charged_and_no_other_mail_does(around: Surroundings) -> None:
+    person, payment_id = await around.person(), uuid4()
+    await around.write(delete(payments))
+    subscription = {"subscription_id": str(await paid(around, person, payment_id))}
+    await around.owe(person, "subscription.charge_planned", facts={**subscription, "amount": "499.00"})
+    await around.owe(person, "subscription.renewed", facts=subscription)  # by credit: no card was charged
+    await around.owe(await around.person(), "subscription.charge_planned", facts=subscription)  # another person's
+
+    assert await around.room().send_owed() == 3
+
+    [names_it] = [one for one in await around.mailbox.messages() if "*4444" in one["text"]]
+    assert names_it["headers"]["X-Billing-Event"] == "subscription.charge_planned"
+    assert "мы спишем 499,00 ₽ (Банковская карта *4444) за следующий период." in names_it["text"]
+
+    await around.write(update(payment_methods).values(removed_at=NOW))
+    await around.owe(person, "subscription.charge_planned", facts=subscription)
+    assert await around.room().send_owed() == 1
+    assert [one["id"] for one in await around.mailbox.messages() if "*4444" in one["text"]] == [names_it["id"]]
+
+
+async def paid(around: Surroundings, person: UUID, payment_id: UUID) -> UUID:
+    """The person's payment by the card that ends in 4444, and their subscription, which it renews."""
     plan, method, subscription = uuid4(), uuid4(), uuid4()
     await around.write(insert(plans).values(id=plan, code=plan.hex, name="Кино", period_unit="month", period_count=1))
     owner = {"user_id": person, "created_at": NOW, "payment_system": "yookassa"}
@@ -319,12 +339,14 @@ async def paid(around: Surroundings, person: UUID, payment_id: UUID) -> None:
     running = {"status": "active", "zone": "Europe/Moscow", "period_number": 1, "currency": "RUB", "balance": 0}
     running |= {"period_start": NOW, "period_end": NOW.replace(year=2028), "cancel_at_period_end": False}
     running |= {"refunding": False, "failed_tries": 0, "id": subscription, "plan_id": plan}
+    running |= {"payment_method_id": method}
     await around.write(insert(subscriptions).values(**owner, **running))
     payment = {"id": payment_id, "subscription_id": subscription, "plan_id": plan, "kind": "renewal", "attempt": 1}
     payment |= {"status": "succeeded", "amount": 49900, "currency": "RUB", "refunded": 0, "refund_reserved": 0}
     payment |= {"period_number": 1, "description": "Кино", "pays_with": "saved", "by_person": False, "asks": 0}
     payment |= {"payment_method_id": method, "settled_at": NOW}
     await around.write(insert(payments).values(**owner, **payment))
+    return subscription
 
 
 async def test_what_is_wrong_with_one_mail_stops_no_other(around: Surroundings) -> None:
