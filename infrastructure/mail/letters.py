@@ -18,7 +18,7 @@ from infrastructure.mail.wording import DEFAULT_ZONE, day, moment, money
 
 _log = structlog.get_logger(__name__)
 
-MONEY_FACTS: Final = ("amount", "price", "balance", "refunded")
+MONEY_FACTS: Final = ("amount", "price", "balance", "credit", "refunded")
 MOMENT_FACTS: Final = ("period_start", "period_end", "next_charge_at", "next_try_at", "access_until", "pay_until")
 TEXT_FACTS: Final = (
     "plan_name", "reason", "kind", "status_url", "manage_url", "payment_id", "refund_id", "subscription_id",
@@ -138,8 +138,7 @@ def _readable(letter: Letter, locale: str) -> dict[str, Any]:
         facts["method_title"] = facts["method_title"].replace("Bank card", "Банковская карта")
     currency = letter.facts.get("currency")
     facts |= {name: money(letter.facts.get(name), currency, locale) for name in MONEY_FACTS}
-    if letter.facts.get("amount") == "0.00":
-        facts["amount"] = None  # a card was bound without a charge: no sum to speak of
+    facts |= {name: None for name in ("amount", "credit") if letter.facts.get(name) == "0.00"}  # no sum to speak of
     zone = letter.zone or DEFAULT_ZONE
     facts |= {name: moment(letter.facts.get(name), zone, locale) for name in MOMENT_FACTS}
     facts |= {f"{name}_day": day(letter.facts.get(name), zone, locale) for name in MOMENT_FACTS}

@@ -59,7 +59,7 @@ _RU: Final = {
         "Платёж не был подтверждён кодом банка.",
         "Оплатите ещё раз и введите код из сообщения банка.",
     ),
-    "expired_on_confirmation": ("Платёж не был завершён вовремя.", "Откройте оплату ещё раз и доведите её до конца."),
+    "expired_on_confirmation": ("Платёж не был завершён вовремя.", "Начните оплату заново и доведите её до конца."),
     "canceled_by_merchant": (
         "Мы отменили этот платёж, деньги не списаны.",
         "Если подписка нужна, оплатите её любой картой.",
@@ -111,7 +111,7 @@ _EN: Final = {
         "The payment was not confirmed with the bank's code.",
         "Pay again and enter the code from your bank's message.",
     ),
-    "expired_on_confirmation": ("The payment was not completed in time.", "Open the payment again and complete it."),
+    "expired_on_confirmation": ("The payment was not completed in time.", "Start the payment anew and complete it."),
     "canceled_by_merchant": (
         "We canceled this payment; nothing was charged.",
         "To keep the subscription, pay with any card.",

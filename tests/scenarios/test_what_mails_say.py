@@ -48,7 +48,7 @@ async def test_money_for_a_change_that_cannot_be_made_any_more_is_not_called_mon
     await cinema.time_passes(hours=2)
 
     mail = await _last_mail(irina)
-    assert mail.subject == "Your plan was not changed: 500.00 RUB is returned"
+    assert mail.subject == "Your plan was not changed: 500.00 RUB has been returned"
     assert "could not be changed any more. We have returned all of it." in mail.text
     assert "Your subscription is as it was." in mail.text
     assert "ended" not in mail.text
@@ -124,6 +124,26 @@ async def test_what_the_balance_pays_for_is_neither_reminded_of_nor_called_a_cha
         renewed = (await _last_mail(fedor)).text
         assert ("is paid from your balance" in renewed) == covered
         assert ("We will remind you beforehand" in renewed) != covered
+
+
+async def test_a_change_of_plan_speaks_of_credit_only_where_there_is_some(cinema: Cinema) -> None:
+    await cinema.sells("tried", "499.00", trial_days=14)
+    body = {"plan_code": "family", "price": {"value": "999.00", "currency": "RUB"}}
+    paid, tries = await cinema.person(), await cinema.person()
+    await paid.subscribes("premium", "499.00")
+    page = (await tries.subscribes("tried", "499.00", card=None)).json()["payment"]
+    await cinema.yookassa.pay(page["provider_payment_id"], GOOD_CARD)
+    await cinema.time_passes(minutes=5)
+
+    for person in (paid, tries):
+        its_id = (await person.subscription())["id"]
+        assert (await person.posts(f"/v1/subscriptions/{its_id}/change-plan", body)).status_code == 201
+
+    credited = "RUB is credited."
+    assert credited in (await _last_mail(paid)).text
+    text = (await _last_mail(tries)).text
+    assert "Your payment of 999.00 RUB went through. The new plan holds already." in text
+    assert credited not in text
 
 
 async def test_who_has_no_method_learns_that_nobody_was_charged_and_until_when_to_pay(cinema: Cinema) -> None:

@@ -222,9 +222,50 @@ def test_a_payment_for_another_plan_tells_of_the_new_plan() -> None:
 
 def test_a_card_that_could_not_be_bound_is_not_called_a_payment_of_nothing() -> None:
     facts = {**FACTS, "amount": "0.00", "kind": "binding"}
-    text = render(letter("payment.failed subscription.expired", **facts)).text
-    assert "Привязать карту не получилось." in text
-    assert "0,00" not in text
+    rendered = render(letter("payment.failed subscription.expired", **facts))
+    assert rendered.subject == "Карта не привязана, подписка «Премиум» не оформлена"
+    assert "Привязать карту не получилось, поэтому подписка не оформлена. Деньги не списаны." in rendered.text
+    assert not re.search("0,00|попыток списания|денег|[Оо]плат(а|ите|у) ", rendered.text)
+    english = render(letter("payment.failed subscription.expired", "en", **facts))
+    assert english.subject == "The card was not saved: your subscription “Премиум” was not set up"
+    assert not re.search(r"0\.00|try again|[Pp]ayment (failed|did)", english.text)
+
+
+def test_a_planned_cancellation_does_not_call_a_trial_paid() -> None:
+    for locale, sentence in (("ru", "Смотреть можно до 28"), ("en", "You can watch until 28")):
+        text = render(letter("subscription.cancellation_planned", locale, **FACTS)).text
+        assert sentence in text
+        assert not re.search("оплачен|paid", text.replace("to be paid now", ""))
+
+
+@pytest.mark.parametrize("events", ["payment.succeeded subscription.plan_changed", "subscription.plan_changed"])
+def test_only_credit_that_there_is_is_said_to_be_credited(events: str) -> None:
+    """A change from a trial, or past due, leaves none."""
+    ru, en = (render(letter(events, locale, **FACTS, credit="249.50")).text for locale in ("ru", "en"))
+    assert "Новый тариф уже действует. Из оплаченного раньше зачтено 249,50 ₽." in ru
+    assert "The new plan holds already. Of what you had paid before, 249.50 RUB is credited." in en
+    for credit in ("0.00", None):
+        ru, en = (render(letter(events, locale, **FACTS, credit=credit)).text for locale in ("ru", "en"))
+        assert "Новый тариф уже действует." in ru
+        assert "The new plan holds already." in en
+        assert not re.search("зачтен|credited", ru + en)
+
+
+def test_a_page_that_is_dead_is_not_to_be_opened_again() -> None:
+    assert explain("expired_on_confirmation", "ru").to_do == "Начните оплату заново и доведите её до конца."
+    assert explain("expired_on_confirmation", "en").to_do == "Start the payment anew and complete it."
+
+
+def test_a_period_goes_on_until_its_end_which_is_the_next_ones() -> None:
+    text = render(letter("payment.succeeded subscription.renewed", **FACTS)).text
+    assert "с 31 января 2027 г., 12:00 (МСК) до 28 февраля 2027 г., 12:00 (МСК)" in text
+
+
+def test_a_person_is_greeted_by_name() -> None:
+    for locale, greeting in (("ru", "Здравствуйте, Вера!"), ("en", "Hello, Вера!")):
+        rendered = render(letter("subscription.canceled", locale, **FACTS))
+        assert rendered.text.startswith(greeting)
+        assert greeting in rendered.html
 
 
 def test_both_parts_say_the_same() -> None:
