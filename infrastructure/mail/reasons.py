@@ -66,10 +66,6 @@ _RU: Final = {
     ),
     "expired_on_capture": ("Платёж не был проведён вовремя, банк вернёт деньги.", "Оплатите ещё раз."),
     "deal_expired": ("Срок платежа истёк.", "Оплатите ещё раз."),
-    "payment_method_removed": (
-        "Карта, с которой списывалась плата, удалена из вашего профиля.",
-        "Оплатите любой картой: подписка продолжится.",
-    ),
     "never_arrived": (
         "Платёж не дошёл до платёжной системы, деньги не списаны.",
         "Оплатите ещё раз: код с обратной стороны карты нужно ввести заново, мы его не храним.",
@@ -118,10 +114,6 @@ _EN: Final = {
     ),
     "expired_on_capture": ("The payment was not completed in time; the bank returns the money.", "Pay again."),
     "deal_expired": ("The time for this payment is over.", "Pay again."),
-    "payment_method_removed": (
-        "The card that was charged has been removed from your profile.",
-        "Pay with any card, and the subscription goes on.",
-    ),
     "never_arrived": (
         "The payment did not reach the payment system; nothing was charged.",
         "Pay again, and enter the code on the back of the card anew: we do not keep it.",
