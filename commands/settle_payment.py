@@ -236,7 +236,7 @@ class _Settlement:
                 subscription.expire(self.now)
                 self._record(EventType.PAYMENT_FAILED, told)
                 self._record(EventType.SUBSCRIPTION_EXPIRED, facts.of_subscription(subscription, plan))
-            else:  # the person had cancelled it meanwhile: they know
+            else:  # the person had canceled it meanwhile: they know
                 self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})
         elif self.payment.by_person:
             self._record(EventType.PAYMENT_FAILED, told)

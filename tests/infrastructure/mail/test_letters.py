@@ -106,7 +106,7 @@ def test_each_event_that_is_told_has_a_letter_of_its_own_in_any_order(events: st
 
 def test_no_template_is_there_that_nothing_asks_for() -> None:
     told = [kind_of(tuple(events.split())) for events in TOLD]
-    returned = [LATE, {**LATE, "kind": "plan_change"}, {**LATE, "paid_otherwise": True}]
+    returned: list[dict[str, Any]] = [LATE, {**LATE, "kind": "plan_change"}, {**LATE, "paid_otherwise": True}]
     told += [kind_of(("refund.succeeded",), facts) for facts in returned]
     for locale in ("ru", "en"):
         there = {path.stem for path in (Path(letters.__file__).parent / "templates" / locale).glob("*.j2")}
@@ -276,6 +276,12 @@ def test_a_page_that_is_dead_is_not_to_be_opened_again() -> None:
 def test_a_period_goes_on_until_its_end_which_is_the_next_ones() -> None:
     text = render(letter("payment.succeeded subscription.renewed", **FACTS)).text
     assert "с 31 января 2027 г., 12:00 (МСК) до 28 февраля 2027 г., 12:00 (МСК)" in text
+
+
+def test_what_people_read_is_spelled_as_the_events_are() -> None:
+    root = Path(__file__).parents[3]
+    read = [*(root / "domain").glob("*.py"), *(root / "infrastructure/mail").rglob("*.*")]
+    assert [path.name for path in read if path.suffix != ".pyc" and "cancelled" in path.read_text().lower()] == []
 
 
 def test_a_person_is_greeted_by_name() -> None:
