@@ -31,6 +31,7 @@ FILLED_IN = {
 }
 OF_THE_IMAGE = {"BILLING_HOST", "BILLING_PORT", "BILLING_HOME_DIR"}
 FOR_A_DEVELOPER = {"BILLING_CLOCK", "BILLING_ADMIN_PASSWORD"}  # production refuses both
+OF_THE_WORKER = {"BILLING_READY_FILE", "BILLING_METRICS_PORT"}  # the former of the projector as well
 OF_THE_PANEL = {name for name in KNOWN if name.startswith("BILLING_ADMIN_")}
 
 
@@ -52,7 +53,7 @@ def test_every_variable_that_is_set_is_a_setting(service: str) -> None:
 @pytest.mark.parametrize("service", ["migrate", "api", "worker", "projector"])
 def test_every_setting_reaches_the_service(service: str) -> None:
     """Compose hands on what it names and nothing else: a setting that it leaves out would change nothing."""
-    wanted = KNOWN - OF_THE_IMAGE - FOR_A_DEVELOPER - OF_THE_PANEL - {"BILLING_READY_FILE"}
+    wanted = KNOWN - OF_THE_IMAGE - FOR_A_DEVELOPER - OF_THE_PANEL - OF_THE_WORKER
     assert wanted - set(SERVICES[service]["environment"]) == set()
 
 
