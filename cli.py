@@ -41,10 +41,10 @@ def run(
     ] = False,
 ) -> None:
     """Start everything on this machine, and stay until Ctrl-C."""
-    import signal  # noqa: PLC0415
+    import signal
 
-    from infrastructure.local.leash import end_with_parent  # noqa: PLC0415 - only this command starts servers
-    from infrastructure.local.stack import StackError, run_stack  # noqa: PLC0415
+    from infrastructure.local.leash import end_with_parent
+    from infrastructure.local.stack import StackError, run_stack
 
     if with_parent:
         end_with_parent(signal.SIGTERM)
@@ -65,11 +65,11 @@ def run(
 @app.command()
 def migrate() -> None:
     """Bring the database's schema up to date, and the admin panel's own tables."""
-    import os  # noqa: PLC0415
-    import secrets  # noqa: PLC0415
+    import os
+    import secrets
 
-    from infrastructure.local.checkout import CHECKOUT  # noqa: PLC0415
-    from infrastructure.local.parts import PANEL, migrate_command  # noqa: PLC0415
+    from infrastructure.local.checkout import CHECKOUT
+    from infrastructure.local.parts import PANEL, migrate_command
 
     given = stack_settings()
     database_url = require(given.database_url, "BILLING_DATABASE_URL")
@@ -93,8 +93,8 @@ def token(
     ttl_s: Annotated[int, typer.Option(help="Seconds until it expires, by the system clock.")] = 7 * 24 * 3600,
 ) -> None:
     """Print a token of the local auth service; without --user for somebody new."""
-    from infrastructure.simulators.auth.people import People  # noqa: PLC0415 - the service itself never needs it
-    from infrastructure.simulators.auth.signing import issue_token  # noqa: PLC0415
+    from infrastructure.simulators.auth.people import People
+    from infrastructure.simulators.auth.signing import issue_token
 
     given = stack_settings()
     folder = given.home_dir.absolute() / "auth"
@@ -141,9 +141,9 @@ def advance_clock(
     leap: Annotated[bool, typer.Option("--leap", help="Go there in one step, as after a downtime.")] = False,
 ) -> None:
     """Move the held clock forward; returns when all that fell due on the way is done."""
-    from jobs.durations import BadDurationError, parse_duration  # noqa: PLC0415 - only this command needs it
-    from jobs.sweeps import Sweeps  # noqa: PLC0415
-    from jobs.time_machine import AlreadyAdvancingError, NotHeldError, advance  # noqa: PLC0415
+    from jobs.durations import BadDurationError, parse_duration
+    from jobs.sweeps import Sweeps
+    from jobs.time_machine import AlreadyAdvancingError, NotHeldError, advance
 
     try:
         by = parse_duration(duration)
@@ -163,9 +163,9 @@ def advance_clock(
 @app.command("rebuild-history")
 def rebuild_history_command() -> None:
     """Make the payment history in Elasticsearch anew from Postgres; it can be read all the while."""
-    from infrastructure.elasticsearch.line import ElasticsearchUnavailable  # noqa: PLC0415
-    from infrastructure.postgres.exclusive import HeldByAnother  # noqa: PLC0415
-    from jobs.rebuild import NoElasticsearch, rebuild_history  # noqa: PLC0415
+    from infrastructure.elasticsearch.line import ElasticsearchUnavailable
+    from infrastructure.postgres.exclusive import HeldByAnother
+    from jobs.rebuild import NoElasticsearch, rebuild_history
 
     given = stack_settings()
     require(given.database_url, "BILLING_DATABASE_URL")
@@ -181,8 +181,8 @@ def rebuild_history_command() -> None:
 @app.command("rebuild-cache")
 def rebuild_cache_command() -> None:
     """Make the active subscriptions in Redis anew from Postgres; they can be read all the while."""
-    from infrastructure.redis.line import RedisUnavailable  # noqa: PLC0415
-    from jobs.rebuild import rebuild_cache  # noqa: PLC0415
+    from infrastructure.redis.line import RedisUnavailable
+    from jobs.rebuild import rebuild_cache
 
     given = stack_settings()
     require(given.database_url, "BILLING_DATABASE_URL")
@@ -197,8 +197,8 @@ def rebuild_cache_command() -> None:
 @app.command("rotate-card-keys")
 def rotate_card_keys_command() -> None:
     """Bring stored cards and payment systems' settings under the first of CARD_KEYS; may be stopped and run again."""
-    from jobs.rebuild import bar  # noqa: PLC0415 - only this command needs what follows
-    from jobs.rotate_card_keys import Rotated, rotate_card_keys  # noqa: PLC0415
+    from jobs.rebuild import bar
+    from jobs.rotate_card_keys import Rotated, rotate_card_keys
 
     async def rotate(service: Service) -> Rotated:
         with bar("cards") as progress:
@@ -220,9 +220,9 @@ def reconcile(
     day: Annotated[str, typer.Option(help="One calendar day in Moscow, e.g. 2026-11-20, finished or not.")] = "",
 ) -> None:
     """Compare our books with the payment systems' lists; repair what is safe, open cases for the rest."""
-    from jobs.reconcile import AlreadyReconciling, NoSuchDay  # noqa: PLC0415 - only this command needs it
-    from jobs.reconcile import reconcile as compare  # noqa: PLC0415
-    from jobs.reconcile_report import print_run  # noqa: PLC0415
+    from jobs.reconcile import AlreadyReconciling, NoSuchDay
+    from jobs.reconcile import reconcile as compare
+    from jobs.reconcile_report import print_run
 
     try:
         only = date.fromisoformat(day) if day else None
@@ -245,9 +245,9 @@ def jwt_capacity(
     key_size: Annotated[int, typer.Option(min=2048, max=8192, help="Bits of the RSA key that signs.")] = 2048,
 ) -> None:
     """Measure how many subscriptions fit into a token (docs/jwt-capacity.md says what follows from it)."""
-    from rich.table import Table  # noqa: PLC0415 - only this command needs what follows
+    from rich.table import Table
 
-    from infrastructure.auth.capacity import FORMS, empty_token, measure  # noqa: PLC0415
+    from infrastructure.auth.capacity import FORMS, empty_token, measure
 
     table = Table("what limits the token", "bytes", "plan code", *(name for name, _ in FORMS))
     with _complaints.status("making and signing tokens"):
@@ -262,7 +262,7 @@ def jwt_capacity(
 @app.command()
 def demo() -> None:
     """Play a year of an online cinema against the running stack, and tell what happens."""
-    from demo import DemoFailed, play  # noqa: PLC0415 - only this command speaks HTTP to the stack
+    from demo import DemoFailed, play
 
     given = stack_settings()
     stack = Home(given.home_dir).running_stack()
@@ -288,10 +288,10 @@ def simulate(
     ] = None,
 ) -> None:
     """Live through years of subscriptions with faults and crashes by chance, and audit every kopeck."""
-    from infrastructure.local.checkout import CHECKOUT  # noqa: PLC0415 - only this command needs what follows
+    from infrastructure.local.checkout import CHECKOUT
 
     sys.path.insert(0, str(CHECKOUT))  # the tests are part of the checkout, and of no installed package
-    from tests.simulation.command import run_simulation  # noqa: PLC0415
+    from tests.simulation.command import run_simulation
 
     raise typer.Exit(run_simulation(months, seed, world, journal, _screen))
 
@@ -304,10 +304,10 @@ def bench(
     seconds: Annotated[float, typer.Option(min=0.05, help="How long one repetition takes.")] = 3.0,
 ) -> None:
     """Measure how fast it is, each figure beside a floor; all rows together are written to docs/performance.md."""
-    from infrastructure.local.checkout import CHECKOUT  # noqa: PLC0415 - only this command needs what follows
+    from infrastructure.local.checkout import CHECKOUT
 
     sys.path.insert(0, str(CHECKOUT))  # as for `simulate`
-    from tests.performance.command import ROWS, run_bench  # noqa: PLC0415
+    from tests.performance.command import ROWS, run_bench
 
     unknown = sorted({*(rows or [])} - ROWS.keys())
     if unknown:
@@ -317,7 +317,7 @@ def bench(
 
 def _on_the_stack(do: Callable[[Service], Awaitable[_T]]) -> _T:
     """Do something with the service wired as the running stack has it."""
-    from bootstrap import build  # noqa: PLC0415 - wiring loads everything; most commands need none of it
+    from bootstrap import build
 
     given = stack_settings()
     require(given.database_url, "BILLING_DATABASE_URL")
@@ -337,8 +337,8 @@ def _on_the_stack(do: Callable[[Service], Awaitable[_T]]) -> _T:
 @contextmanager
 def _database_answers() -> Iterator[None]:
     """End the command with one sentence where Postgres is away, or goes while the command is at work."""
-    import psycopg  # noqa: PLC0415
-    from sqlalchemy.exc import InterfaceError, OperationalError  # noqa: PLC0415
+    import psycopg
+    from sqlalchemy.exc import InterfaceError, OperationalError
 
     try:
         yield
@@ -350,7 +350,7 @@ def _database_answers() -> Iterator[None]:
 
 def _log_trouble_only(given: Settings) -> None:
     """What goes well is told by the command itself."""
-    from infrastructure.observability.logs import configure_logs  # noqa: PLC0415
+    from infrastructure.observability.logs import configure_logs
 
     configure_logs(json=False, level="WARNING", process="billing", known_secrets=given.secrets)
 
@@ -373,7 +373,7 @@ def load_settings() -> Settings:
 
 def _check_public_key(given: Settings) -> None:
     """Before anything is started, for it is only the API that would need it."""
-    from bootstrap import token_verifier  # noqa: PLC0415 - only a start needs it
+    from bootstrap import token_verifier
 
     if given.auth_public_key:
         try:

@@ -67,7 +67,6 @@ class PanelSettings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     admin_port: Annotated[int, Field(ge=1, le=65535)] = 8001
-    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None  # of the worker, which has no other
     public_url: str | None = None
     log_level: LogLevel = "INFO"
     database_url: str | None = None
@@ -108,6 +107,7 @@ class PanelSettings(BaseSettings):
 
 class Settings(PanelSettings):
     home_dir: Path = Path(__file__).resolve().parent / ".local"
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None  # of the worker, which has no other
 
     redis_url: str | None = None
     elasticsearch_url: str | None = None  # "none": history is read from Postgres
@@ -127,6 +127,7 @@ class Settings(PanelSettings):
 
     smtp_url: str | None = None
     mail_from: str = "Cinema <billing@localhost>"
+    account_url: str | None = None  # the cinema's page that mails lead to; unset: mails have no buttons
 
     card_keys: str | None = Field(default=None, repr=False)
     clock: ClockKind = ClockKind.SYSTEM
@@ -185,6 +186,15 @@ class Settings(PanelSettings):
     def _http(cls, value: str | None) -> str | None:
         checked = _with_scheme(value, "http://… or https://…", "http://", "https://")
         return checked.rstrip("/") if checked else None
+
+    @field_validator("account_url")
+    @classmethod
+    def _page(cls, value: str | None) -> str | None:
+        """As it was given, the slash at its end included: nothing is hung on to a page's path."""
+        checked = _with_scheme(value, "http://… or https://…", "http://", "https://")
+        if checked is not None and (not urlsplit(checked).hostname or len(checked.split()) != 1):
+            raise ValueError("expected the address of a page, http://… or https://…")
+        return checked
 
     @field_validator("smtp_url")
     @classmethod

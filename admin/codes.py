@@ -39,10 +39,6 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "week": ("week", "неделя"),
     "month": ("month", "месяц"),
     "year": ("year", "год"),
-    "days": ("days", "дн."),
-    "weeks": ("weeks", "нед."),
-    "months": ("months", "мес."),
-    "years": ("years", "г."),
     # what happens
     "subscription.requested": ("Subscription begun", "Подписка начата"),
     "subscription.activated": ("Subscription active", "Подписка активна"),
@@ -86,4 +82,58 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "subscription_stranded": ("Subscription waits for nothing", "Подписка застряла"),
     "cabinet_refund_exceeds": ("Returned in the cabinet: more than was paid", "Возврат в кабинете больше платежа"),
     "paid_while_refunding": ("Paid while it was returned", "Оплачено во время возврата"),
+    # cases: work that fails
+    "renewal_stuck": ("A renewal does not get done", "Продление не выполняется"),
+    "reminder_stuck": ("A reminder does not go out", "Напоминание не отправляется"),
+    "ending_stuck": ("A subscription does not come to its end", "Подписка не завершается"),
+    "payment_stuck": ("A request about a payment does not get done", "Запрос по платежу не выполняется"),
+    "refund_stuck": ("A request about a refund does not get done", "Запрос по возврату не выполняется"),
+    "notification_stuck": ("A notification is not followed", "Уведомление не обрабатывается"),
+    # cases: where the books differ
+    "reconcile_unknown_here": ("Reconciliation: there, but not here", "Сверка: там есть, у нас нет"),
+    "reconcile_unknown_there": ("Reconciliation: here, but not there", "Сверка: у нас есть, там нет"),
+    "reconcile_amount_differs": ("Reconciliation: the amounts differ", "Сверка: разные суммы"),
+    "reconcile_state_differs": ("Reconciliation: the states differ", "Сверка: разные состояния"),
+    "reconcile_doubled": ("Reconciliation: two payments there for one of ours", "Сверка: там два платежа на один наш"),
+    "reconcile_refunds_differ": ("Reconciliation: another sum was returned there", "Сверка: возвращено по-разному"),
+    "reconcile_unreadable": ("Reconciliation: an answer that cannot be read", "Сверка: ответ не читается"),
+    "reconcile_refund_unknown_here": (
+        "Reconciliation: a refund there, but not here",
+        "Сверка: возврат есть там, у нас нет",
+    ),
+    "reconcile_refund_unknown_there": (
+        "Reconciliation: a refund here, but not there",
+        "Сверка: возврат есть у нас, там нет",
+    ),
+    "reconcile_refund_amount_differs": (
+        "Reconciliation: the refund's amounts differ",
+        "Сверка: суммы возврата разные",
+    ),
+    "reconcile_refund_state_differs": (
+        "Reconciliation: the refund's states differ",
+        "Сверка: состояния возврата разные",
+    ),
+    "reconcile_refund_doubled": (
+        "Reconciliation: two refunds there for one of ours",
+        "Сверка: там два возврата на один наш",
+    ),
+    "reconcile_refund_foreign": (
+        "Reconciliation: a refund of another payment",
+        "Сверка: возврат чужого платежа",
+    ),
 }
+
+_COUNTED: Final[Mapping[str, tuple[str, str, str]]] = {
+    "day": ("день", "дня", "дней"),
+    "week": ("неделя", "недели", "недель"),
+    "month": ("месяц", "месяца", "месяцев"),
+    "year": ("год", "года", "лет"),
+}
+"""Beside one, beside two, beside five of them."""
+
+
+def counted_in_russian(number: int, unit: str) -> str:
+    """`2 года`, `5 лет`."""
+    one, two, five = _COUNTED[unit]
+    few = {1: one, 2: two, 3: two, 4: two}
+    return f"{number} {five if number % 100 in range(11, 15) else few.get(number % 10, five)}"

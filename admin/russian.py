@@ -8,7 +8,7 @@ from typing import Final
 RUSSIAN: Final[Mapping[str, str]] = {
     # names
     "Cinema billing": "Биллинг кинотеатра",
-    "What is to be looked at": "На что посмотреть",
+    "What is to be looked at": "Требует внимания",
     "Rooms": "Разделы",
     "users": "пользователи",
     "plan": "тариф",
@@ -72,7 +72,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "will end": "закончится",
     "ends the subscription": "завершает подписку",
     "paid outside": "оплачено вне системы",
-    "last silence": "последнее молчание",
+    "last silence": "последний раз без ответа",
     "asked again": "спросим снова",
     "when": "когда",
     "what": "что",
@@ -114,7 +114,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "No payment method is saved.": "Сохранённых способов оплаты нет.",
     "Nothing has happened yet.": "Ещё ничего не произошло.",
     "There is no price yet.": "Цены ещё нет.",
-    "Nothing about it waits for a person.": "Ничто не ждёт человека.",
+    "Nothing about it waits for a person.": "Разбирать нечего.",
     # lists
     "Add": "Добавить",
     "Find": "Найти",
@@ -124,7 +124,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "Find a user": "Найти пользователя",
     "Show": "Показать",
     "These are the newest thousand; narrow the list by a search or a filter to see others.": (
-        "Это первая тысяча; чтобы увидеть другие, сузьте список поиском или фильтром."
+        "Показана тысяча самых новых; чтобы увидеть другие, сузьте список поиском или фильтром."
     ),
     "E-mail, name, or the id of a user, subscription, payment or refund": (
         "Почта, имя или номер пользователя, подписки, платежа, возврата"
@@ -152,7 +152,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     ),
     "No mail found: search by the user's e-mail.": "Писем не нашлось: ищите по почте пользователя.",
     "Nothing found: search by the user's id or e-mail.": "Ничего не нашлось: ищите по номеру или почте пользователя.",
-    "Nothing waits for a person.": "Ничто не ждёт человека.",
+    "Nothing waits for a person.": "Разбирать нечего.",
     "There is no plan yet: add the first one, and people can subscribe to it.": (
         "Тарифов ещё нет: добавьте первый, и на него можно будет подписаться."
     ),
@@ -186,8 +186,8 @@ RUSSIAN: Final[Mapping[str, str]] = {
         "Для новых подписок действует сразу, для идущих – со следующего продления."
     ),
     "Code": "Код",
-    "Latin letters, digits, dots and dashes. It is what the site names; it stays for ever.": (
-        "Латинские буквы, цифры, точки и дефисы. Так его называет сайт; изменить потом нельзя."
+    "Latin letters, digits, dots, dashes, underscores. It is what the site names; it stays for ever.": (
+        "Латинские буквы, цифры, точки, дефисы, подчёркивания. Так его называет сайт; изменить потом нельзя."
     ),
     "Name": "Название",
     "Length of the period": "Длина периода",
@@ -221,8 +221,9 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "Return the payment": "Вернуть платёж",
     "Return": "Вернуть",
     "Amount, ₽": "Сумма, ₽",
-    "Left empty: all that is left of the payment. Returning all of it ends the subscription.": (
-        "Пустое поле – всё, что осталось от платежа. Полный возврат завершает подписку."
+    "Left empty: all that is left of the payment. If that is the payment for the current period, "
+    "the subscription ends.": (
+        "Пустое поле – вернуть всё, что осталось от платежа. Если это платёж за текущий период, подписка закончится."
     ),
     "Reason": "Причина",
     "The refund is on its way": "Возврат отправлен",

@@ -11,7 +11,7 @@ from typing import cast
 from django.utils.functional import lazystr
 from django.utils.translation import get_language
 
-from admin.codes import CODES
+from admin.codes import CODES, counted_in_russian
 from admin.russian import RUSSIAN
 
 
@@ -35,6 +35,13 @@ def said(english: str) -> str:
     if english in CODES:
         return CODES[english][in_russian()]
     return RUSSIAN.get(english, english) if in_russian() else english
+
+
+def counted(number: int, unit: str) -> str:
+    """`3 months`, `3 месяца`: so many days, weeks, months or years."""
+    if in_russian():
+        return counted_in_russian(number, unit)
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 def say(english: str) -> str:

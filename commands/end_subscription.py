@@ -46,8 +46,7 @@ async def end_subscription(command: EndSubscription, uow: UnitOfWork, world: Wor
         owed = bill(coming.price, subscription.balance)
         if owed.is_waived:
             return renew_from_credit(subscription, coming, owed, uow, world)
-        subscription.lacks_method(now, world.rules)
-        _record(EventType.SUBSCRIPTION_PAST_DUE, subscription, plan, uow, world)
+        _ask_the_person(subscription, plan, uow, world)
     return subscription
 
 
@@ -66,9 +65,15 @@ async def ask_for_method(command: AskForMethod, uow: UnitOfWork, world: World) -
     if await method_to_charge(subscription, system, uow) is not None:
         raise NotDue("It has a payment method by now.")
     plan = await uow.plans.by_id(subscription.plan_id)
-    subscription.lacks_method(now, world.rules)
-    _record(EventType.SUBSCRIPTION_PAST_DUE, subscription, plan, uow, world)
+    _ask_the_person(subscription, plan, uow, world)
     return subscription
+
+
+def _ask_the_person(subscription: Subscription, plan: Plan, uow: UnitOfWork, world: World) -> None:
+    now = world.clock.now()
+    subscription.lacks_method(now, world.rules)
+    told = {**facts.of_access(subscription, now, world.rules), "pay_until": facts.moment(subscription.end_at)}
+    _record(EventType.SUBSCRIPTION_PAST_DUE, subscription, plan, uow, world, told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from domain.payment import PAID_OTHERWISE, Payment
 from domain.plan import Plan
 from domain.plan_change import Bill, bill
 from domain.refund import Refund, RefundOrigin
+from domain.rules import Rules
 from domain.subscription import Subscription
 
 Facts = dict[str, object]
@@ -69,6 +70,12 @@ def _of_next_charge(subscription: Subscription, plan: Plan) -> Facts:
         return {"will_remind": reminder and not subscription.balance.minor}
     covered = bill(plan.price, subscription.balance).is_waived
     return {"paid_from_balance": True} if covered else {"will_remind": reminder}
+
+
+def of_access(subscription: Subscription, now: datetime, rules: Rules) -> Facts:
+    """Until when access lasts while nothing is paid; nothing where the grace is over."""
+    until = subscription.access_until(rules)
+    return {"access_until": moment(until)} if until is not None and until > now else {}
 
 
 def of_trial(subscription: Subscription, plan: Plan) -> Facts:

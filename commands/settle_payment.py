@@ -236,7 +236,7 @@ class _Settlement:
                 subscription.expire(self.now)
                 self._record(EventType.PAYMENT_FAILED, told)
                 self._record(EventType.SUBSCRIPTION_EXPIRED, facts.of_subscription(subscription, plan))
-            else:  # the person had cancelled it meanwhile: they know
+            else:  # the person had canceled it meanwhile: they know
                 self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})
         elif self.payment.by_person:
             self._record(EventType.PAYMENT_FAILED, told)
@@ -265,8 +265,7 @@ class _Settlement:
             return
         at_first = subscription.first_failed_at is None
         verdict = subscription.renewal_refused(why.reason, self.now, self.world.rules)
-        access_until = subscription.access_until(self.world.rules)
-        told = {**told, "access_until": facts.moment(access_until)}
+        told = {**told, **facts.of_access(subscription, self.now, self.world.rules)}
         match verdict:
             case TryAgain(at=next_try_at):
                 told["next_try_at"] = facts.moment(next_try_at)

@@ -91,7 +91,7 @@ class RefundExceedsPayment(RuleBroken):
 
 
 class NotCancelable(RuleBroken):
-    """The subscription is in no state to be cancelled that way."""
+    """The subscription is in no state to be canceled that way."""
 
     code = "not_cancelable"
 

@@ -209,7 +209,7 @@ class Subscription:
         """It ends for lack of money."""
         self._end(SubscriptionStatus.EXPIRED, at)
 
-    # --- cancelled -----------------------------------------------------------------------------
+    # --- canceled ------------------------------------------------------------------------------
     def cancel(self, when: CancelWhen, at: datetime) -> bool:
         """End it at its period's end or now (SUB-3). False if that was so already."""
         if self.has_ended:
@@ -218,7 +218,7 @@ class Subscription:
             self._end(SubscriptionStatus.CANCELED, at)
             return True
         if not self.is_running or self.period is None:
-            raise NotCancelable("The subscription has not begun: it can be cancelled now, not at a period's end.")
+            raise NotCancelable("The subscription has not begun: it can be canceled now, not at a period's end.")
         if self.cancel_at_period_end:
             return False
         if self.period.end <= at:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 import structlog
@@ -25,7 +26,7 @@ from infrastructure.mail.smtp import Mail, Sent, SmtpSender, TryLater, Undeliver
 from infrastructure.mail.wording import DEFAULT_ZONE
 from infrastructure.observability.redaction import redact_text
 from infrastructure.observability.request_id import following
-from infrastructure.postgres.tables import mails, payment_methods, payments, users
+from infrastructure.postgres.tables import mails, payment_methods, payments, subscriptions, users
 from infrastructure.postgres.wall import WALL_NOW
 from jobs.places import Places
 
@@ -58,14 +59,26 @@ _TAKE = (
 )
 _STILL_OWED = update(mails).where(mails.c.id == bindparam("its_id"), mails.c.status == "owed")
 _SENT = _STILL_OWED.values(status="sent", sent_at=bindparam("at"), retry_by=None, last_error=None)
-_TITLE_OF_METHOD = (
+_CHARGED = (
     select(payment_methods.c.title)
     .join(payments, payments.c.payment_method_id == payment_methods.c.id)
     .where(payments.c.id == bindparam("payment"), payments.c.user_id == bindparam("reader"))
     .scalar_subquery()
 )
+_TO_BE_CHARGED = (
+    select(payment_methods.c.title)
+    .join(subscriptions, subscriptions.c.payment_method_id == payment_methods.c.id)
+    .where(subscriptions.c.id == bindparam("renewing"), subscriptions.c.user_id == bindparam("reader"))
+    .where(payment_methods.c.removed_at.is_(None))
+    .scalar_subquery()
+)
 _READER = select(
-    users.c.email, users.c.name, users.c.locale, users.c.zone, users.c.erased_at, _TITLE_OF_METHOD.label("method_title")
+    users.c.email,
+    users.c.name,
+    users.c.locale,
+    users.c.zone,
+    users.c.erased_at,
+    func.coalesce(_CHARGED, _TO_BE_CHARGED).label("method_title"),
 ).where(users.c.id == bindparam("reader"))
 
 
@@ -93,17 +106,23 @@ class _Reader:
 
 
 class MailRoom:
-    """Any number may work on one table. `base_url`: where the API is reached from outside; `clock` dates the mails.
+    """Any number may work on one table. `clock` dates the mails.
 
+    `account_url`: the cinema's page where a person sees their subscriptions and pays; None: mails have no buttons.
     `directory`: asked for the address of a person who has none here, as where a service subscribed them.
     """
 
     def __init__(
-        self, engine: AsyncEngine, sender: SmtpSender, base_url: str, clock: Clock, directory: Directory | None = None
+        self,
+        engine: AsyncEngine,
+        sender: SmtpSender,
+        account_url: str | None,
+        clock: Clock,
+        directory: Directory | None = None,
     ) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # each statement stands for itself
         self._sender = sender
-        self._base_url = base_url.rstrip("/")
+        self._account_url = account_url
         self._clock = clock
         self._directory = directory
         self._places = Places(_AT_ONCE)
@@ -203,8 +222,13 @@ class MailRoom:
         )
 
     async def _reader(self, owed: _Owed, facts: Mapping[str, Any]) -> _Reader | None:
-        """Who reads it, with the title of the method that the payment was made by, where both are known."""
-        about = {"reader": owed.user_id, "payment": _uuid(facts.get("payment_id"))}
+        """Who reads it, with the title of the method that was charged, or that a reminder says will be, if known.
+
+        Other mails without a payment name no method: nothing is charged there.
+        """
+        reminds = "subscription.charge_planned" in owed.events.split()
+        renewing = _uuid(facts.get("subscription_id")) if reminds else None
+        about = {"reader": owed.user_id, "payment": _uuid(facts.get("payment_id")), "renewing": renewing}
         async with self._engine.connect() as connection:
             row = (await connection.execute(_READER, about)).one_or_none()
         return None if row is None else _Reader(*row)
@@ -222,13 +246,15 @@ class MailRoom:
         return replace(known, email=email, name=name, locale=locale)
 
     def _links(self, facts: Mapping[str, Any]) -> dict[str, str]:
-        """Where the outcome can be looked at. Subscriptions are managed by calls, which the docs' page explains."""
-        links = {"manage_url": f"{self._base_url}/docs"}
+        """The cinema's page, told what the mail is about: the API's own addresses want a token, which no mail has."""
+        if self._account_url is None:
+            return {}
+        links = {"manage_url": _about(self._account_url, "subscription", _uuid(facts.get("subscription_id")))}
         refund_id, payment_id = _uuid(facts.get("refund_id")), _uuid(facts.get("payment_id"))
         if refund_id is not None:
-            links["status_url"] = f"{self._base_url}/v1/refunds/{refund_id}"
+            links["status_url"] = _about(self._account_url, "refund", refund_id)
         elif payment_id is not None:
-            links["status_url"] = f"{self._base_url}/v1/payments/{payment_id}"
+            links["status_url"] = _about(self._account_url, "payment", payment_id)
         return links
 
     async def _note(self, owed: _Owed, outcome: Sent | TryLater | Undeliverable, at: datetime) -> None:
@@ -263,6 +289,15 @@ def _mine(owed: _Owed) -> Update:
 def _language(locale: str | None) -> str:
     """`en-GB`, `en_US.UTF-8` → `en`; what the letters do not speak becomes Russian there."""
     return (locale or DEFAULT_LOCALE).strip()[:2].lower()
+
+
+def _about(page: str, what: str, its_id: UUID | None) -> str:
+    """The page's address with the id in its query, beside what stands there already."""
+    if its_id is None:
+        return page
+    parts = urlsplit(page)
+    query = "&".join(filter(None, (parts.query, urlencode({what: its_id}))))
+    return parts._replace(query=query).geturl()
 
 
 def _uuid(value: object) -> UUID | None:

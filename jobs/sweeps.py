@@ -70,7 +70,7 @@ class Sweeps:
         self._with_strangers = asyncio.Lock()
         self._following_strangers = Duty(service, "notification", inbox, _STRANGERS)
         self._mails = MailRoom(
-            service.engine, service.mail_sender(), service.settings.base_url, service.clock, service.directory
+            service.engine, service.mail_sender(), service.settings.account_url, service.clock, service.directory
         )
 
     async def everything(self) -> int:

@@ -41,7 +41,9 @@ class NewSystemForm(_SettingsForm):
     code = forms.CharField(
         label=say("Code"),
         max_length=64,
-        help_text=say("Latin letters, digits, dots and dashes. It is what the site names; it stays for ever."),
+        help_text=say(
+            "Latin letters, digits, dots, dashes, underscores. It is what the site names; it stays for ever."
+        ),
     )
     name = forms.CharField(label=say("Name"), max_length=200)
     adapter = forms.ChoiceField(

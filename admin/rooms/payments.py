@@ -29,7 +29,10 @@ class RefundForm(ActForm):
         decimal_places=2,
         localize=True,
         required=False,
-        help_text=say("Left empty: all that is left of the payment. Returning all of it ends the subscription."),
+        help_text=say(
+            "Left empty: all that is left of the payment. If that is the payment for the current period, "
+            "the subscription ends."
+        ),
     )
     reason = forms.CharField(label=say("Reason"), max_length=500)
 

@@ -19,13 +19,13 @@ from admin.commands_api import Asked, Done
 from admin.models import PERIOD_UNIT, Plan, PlanPrice
 from admin.present import present
 from admin.room import Fact, Room, Table
-from admin.wording import said, say
+from admin.wording import counted, said, say
 
 _PATH = "/internal/v1/plans"
 
 
 def length(plan: Plan) -> str:
-    return f"{plan.period_count} {said(plan.period_unit if plan.period_count == 1 else plan.period_unit + 's')}"
+    return counted(plan.period_count, plan.period_unit)
 
 
 def _price_field() -> forms.DecimalField:
@@ -43,7 +43,9 @@ class NewPlanForm(ActForm):
     code = forms.CharField(
         label=say("Code"),
         max_length=64,
-        help_text=say("Latin letters, digits, dots and dashes. It is what the site names; it stays for ever."),
+        help_text=say(
+            "Latin letters, digits, dots, dashes, underscores. It is what the site names; it stays for ever."
+        ),
     )
     name = forms.CharField(label=say("Name"), max_length=200)
     price = _price_field()

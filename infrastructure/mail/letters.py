@@ -18,30 +18,23 @@ from infrastructure.mail.wording import DEFAULT_ZONE, day, moment, money
 
 _log = structlog.get_logger(__name__)
 
-MONEY_FACTS: Final = ("amount", "price", "balance", "refunded")
-MOMENT_FACTS: Final = ("period_start", "period_end", "next_charge_at", "next_try_at", "access_until")
+MONEY_FACTS: Final = ("amount", "price", "balance", "credit")
+MOMENT_FACTS: Final = ("period_start", "period_end", "next_charge_at", "next_try_at", "access_until", "pay_until")
 TEXT_FACTS: Final = (
     "plan_name", "reason", "kind", "status_url", "manage_url", "payment_id", "refund_id", "subscription_id",
     "method_title", "person_name",
 )  # fmt: skip
 
-# The first whose events all happened tells the letter's kind; the fuller stories come first.
+# The first whose events all happened tells the letter's kind; the fuller stories come first. Money that came in is
+# never the whole story: it begins something.
 _KINDS: Final[tuple[tuple[frozenset[str], str], ...]] = tuple(
     (frozenset(events.split()), kind)
     for events, kind in (
-        ("payment.succeeded refund.succeeded", "money_returned"),
-        ("payment.succeeded refund.requested", "money_returned"),
-        ("payment.succeeded subscription.plan_changed", "plan_changed"),
-        ("payment.succeeded subscription.trial_started", "trial_started"),
-        ("payment.succeeded subscription.renewed", "renewed"),
-        ("payment.succeeded subscription.activated", "activated"),
         ("payment.failed subscription.expired", "failed_expired"),
-        ("payment.failed subscription.past_due", "failed_past_due"),
+        ("subscription.past_due", "failed_past_due"),
         ("refund.succeeded", "refund_succeeded"),
         ("refund.failed", "refund_failed"),
-        ("refund.requested", "refund_requested"),
         ("payment.failed", "payment_failed"),
-        ("payment.succeeded", "payment_succeeded"),
         ("subscription.trial_started", "trial_started"),
         ("subscription.plan_changed", "plan_changed"),
         ("subscription.plan_change_planned", "plan_change_planned"),
@@ -49,7 +42,6 @@ _KINDS: Final[tuple[tuple[frozenset[str], str], ...]] = tuple(
         ("subscription.canceled", "canceled"),
         ("subscription.cancellation_planned", "cancellation_planned"),
         ("subscription.charge_planned", "charge_planned"),
-        ("subscription.past_due", "failed_past_due"),
         ("subscription.renewed", "renewed"),
         ("subscription.activated", "activated"),
     )
@@ -92,8 +84,8 @@ def render(letter: Letter) -> Rendered:
 def kind_of(events: tuple[str, ...], facts: Mapping[str, Any] | None = None) -> str:
     """Which template tells these events, in any order; `general` for what none does.
 
-    Some of the `facts` make it another story: a payment for a change of plan, a refund of money that came too late,
-    one of money for a period that was paid otherwise, or for a change of plan that could not be made any more.
+    Some of the `facts` make it another story: a refund of money that came too late, of money for a period that was
+    paid otherwise, or for a change of plan that could not be made any more.
     """
     happened = frozenset(events)
     told = facts or {}
@@ -102,10 +94,8 @@ def kind_of(events: tuple[str, ...], facts: Mapping[str, Any] | None = None) -> 
         return "change_not_made"
     if "refund.succeeded" in happened and told.get("paid_otherwise") is True:
         return "paid_twice"
-    if "payment.succeeded" in happened and told.get("kind") == "plan_change":
-        happened |= {"subscription.plan_changed"}
     if came_late:
-        happened |= {"payment.succeeded"}
+        return "money_returned"
     return next((kind for needed, kind in _KINDS if needed <= happened), "general")
 
 
@@ -138,8 +128,7 @@ def _readable(letter: Letter, locale: str) -> dict[str, Any]:
         facts["method_title"] = facts["method_title"].replace("Bank card", "Банковская карта")
     currency = letter.facts.get("currency")
     facts |= {name: money(letter.facts.get(name), currency, locale) for name in MONEY_FACTS}
-    if letter.facts.get("amount") == "0.00":
-        facts["amount"] = None  # a card was bound without a charge: no sum to speak of
+    facts |= {name: None for name in ("amount", "credit") if letter.facts.get(name) == "0.00"}  # no sum to speak of
     zone = letter.zone or DEFAULT_ZONE
     facts |= {name: moment(letter.facts.get(name), zone, locale) for name in MOMENT_FACTS}
     facts |= {f"{name}_day": day(letter.facts.get(name), zone, locale) for name in MOMENT_FACTS}

@@ -59,17 +59,13 @@ _RU: Final = {
         "Платёж не был подтверждён кодом банка.",
         "Оплатите ещё раз и введите код из сообщения банка.",
     ),
-    "expired_on_confirmation": ("Платёж не был завершён вовремя.", "Откройте оплату ещё раз и доведите её до конца."),
+    "expired_on_confirmation": ("Платёж не был завершён вовремя.", "Начните оплату заново и доведите её до конца."),
     "canceled_by_merchant": (
         "Мы отменили этот платёж, деньги не списаны.",
         "Если подписка нужна, оплатите её любой картой.",
     ),
     "expired_on_capture": ("Платёж не был проведён вовремя, банк вернёт деньги.", "Оплатите ещё раз."),
     "deal_expired": ("Срок платежа истёк.", "Оплатите ещё раз."),
-    "payment_method_removed": (
-        "Карта, с которой списывалась плата, удалена из вашего профиля.",
-        "Оплатите любой картой: подписка продолжится.",
-    ),
     "never_arrived": (
         "Платёж не дошёл до платёжной системы, деньги не списаны.",
         "Оплатите ещё раз: код с обратной стороны карты нужно ввести заново, мы его не храним.",
@@ -111,17 +107,13 @@ _EN: Final = {
         "The payment was not confirmed with the bank's code.",
         "Pay again and enter the code from your bank's message.",
     ),
-    "expired_on_confirmation": ("The payment was not completed in time.", "Open the payment again and complete it."),
+    "expired_on_confirmation": ("The payment was not completed in time.", "Start the payment anew and complete it."),
     "canceled_by_merchant": (
         "We canceled this payment; nothing was charged.",
         "To keep the subscription, pay with any card.",
     ),
     "expired_on_capture": ("The payment was not completed in time; the bank returns the money.", "Pay again."),
     "deal_expired": ("The time for this payment is over.", "Pay again."),
-    "payment_method_removed": (
-        "The card that was charged has been removed from your profile.",
-        "Pay with any card, and the subscription goes on.",
-    ),
     "never_arrived": (
         "The payment did not reach the payment system; nothing was charged.",
         "Pay again, and enter the code on the back of the card anew: we do not keep it.",

@@ -11,8 +11,8 @@ from infrastructure.local.postgres import EmbeddedPostgres
 from infrastructure.local.valkey import EmbeddedValkey
 from infrastructure.simulators.yookassa.serve import running
 from tests.admin.panel import Administrator, Panel, panel_of
-from tests.queries.servers import migrated, postgres, valkey
 from tests.scenarios.cinema import Cinema, Hands, close_cinema, key_pair, open_cinema, settings_for, start_of_story
+from tests.servers import migrated, postgres, valkey
 
 __all__ = ["migrated", "postgres", "valkey"]
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import settings
+from domain.rules import Rules
 from tests.architecture.checkout import CHECKOUT
 
 OURS = ("migrate", "api", "worker", "projector", "admin")
@@ -20,11 +21,55 @@ DOCKERFILE = (CHECKOUT / "Dockerfile").read_text("utf-8")
 EXAMPLE = (CHECKOUT / "docs" / "production.env.example").read_text("utf-8")
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
 KNOWN = {f"BILLING_{name.upper()}" for name in settings.Settings.model_fields} | {"BILLING_READY_FILE"}
+FILLED_IN = {
+    "BILLING_PUBLIC_URL": "https://billing.example.org",
+    "BILLING_YOOKASSA_API_URL": "https://api.example.org/v3",
+    "BILLING_AUTH_JWKS_URL": "https://auth.example.org/jwks",
+    "BILLING_TRUSTED_PROXIES": "172.16.0.0/12, 10.0.0.1",
+    "BILLING_SMTP_URL": "smtp://mail.example.org:587",
+    "BILLING_CARD_KEYS": "k1:" + base64.b64encode(bytes(32)).decode(),
+}
+OF_THE_IMAGE = {"BILLING_HOST", "BILLING_PORT", "BILLING_HOME_DIR"}
+FOR_A_DEVELOPER = {"BILLING_CLOCK", "BILLING_ADMIN_PASSWORD"}  # production refuses both
+OF_THE_WORKER = {"BILLING_READY_FILE", "BILLING_METRICS_PORT"}  # the former of the projector as well
+OF_THE_PANEL = {name for name in KNOWN if name.startswith("BILLING_ADMIN_")}
+
+
+def filled_in(value: str, given: dict[str, str]) -> str:
+    """As compose does it: what is not given has its default, or else, being needed, is made up."""
+
+    def one(match: re.Match[str]) -> str:
+        made_up = match["rest"] if match["kind"] == "-" else "x" * 12
+        return given.get(match["name"], made_up)
+
+    return VARIABLE.sub(one, value)
 
 
 @pytest.mark.parametrize("service", OURS)
 def test_every_variable_that_is_set_is_a_setting(service: str) -> None:
     assert set(SERVICES[service]["environment"]) <= KNOWN
+
+
+@pytest.mark.parametrize("service", ["migrate", "api", "worker", "projector"])
+def test_every_setting_reaches_the_service(service: str) -> None:
+    """Compose hands on what it names and nothing else: a setting that it leaves out would change nothing."""
+    wanted = KNOWN - OF_THE_IMAGE - FOR_A_DEVELOPER - OF_THE_PANEL - OF_THE_WORKER
+    assert wanted - set(SERVICES[service]["environment"]) == set()
+
+
+def test_every_setting_of_the_panel_reaches_it() -> None:
+    wanted = {f"BILLING_{name.upper()}" for name in settings.PanelSettings.model_fields}
+    assert wanted - OF_THE_IMAGE - FOR_A_DEVELOPER - set(SERVICES["admin"]["environment"]) == set()
+
+
+def test_what_compose_does_not_set_the_image_does() -> None:
+    assert {name for name in OF_THE_IMAGE if f" {name}=" in DOCKERFILE} == OF_THE_IMAGE
+
+
+def test_what_may_be_left_out_stands_in_the_example_all_the_same() -> None:
+    optional = {match["name"] for match in VARIABLE.finditer(COMPOSE_TEXT) if match["kind"] == "-"}
+    absent = {name for name in optional if not re.search(rf"^#? ?{name}=", EXAMPLE, re.MULTILINE)}
+    assert absent == {"BILLING_VERSION"}  # a tag of the image, not a setting
 
 
 def test_the_image_and_the_operators_page_name_no_setting_that_is_none() -> None:
@@ -55,22 +100,26 @@ def test_the_example_asks_for_all_that_is_needed_and_gives_nothing_away() -> Non
 
 
 def test_filled_in_it_starts_as_production(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {
-        "BILLING_PUBLIC_URL": "https://billing.example.org",
-        "BILLING_YOOKASSA_API_URL": "https://api.example.org/v3",
-        "BILLING_AUTH_JWKS_URL": "https://auth.example.org/jwks",
-        "BILLING_TRUSTED_PROXIES": "172.16.0.0/12, 10.0.0.1",
-        "BILLING_SMTP_URL": "smtp://mail.example.org:587",
-        "BILLING_CARD_KEYS": "k1:" + base64.b64encode(bytes(32)).decode(),
-        "BILLING_LOG_LEVEL": "INFO",
-        "BILLING_AUTH_API_URL": "",
-    }
     for name, value in SERVICES["api"]["environment"].items():
-        monkeypatch.setenv(name, VARIABLE.sub(lambda match: given.get(match["name"], "x" * 12), value))
+        monkeypatch.setenv(name, filled_in(value, FILLED_IN))
     loaded = settings.load()
     assert loaded.production
     assert loaded.database_url == "postgresql://billing:xxxxxxxxxxxx@postgres:5432/billing"
     assert loaded.yookassa_check_sender
+    assert loaded.rules == Rules()
+
+
+@pytest.mark.parametrize("given", [{}, {"BILLING_AUTH_PUBLIC_KEY": "-----BEGIN PUBLIC KEY-----"}])
+def test_of_the_two_ways_to_the_auth_services_keys_one_is_enough(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+) -> None:
+    for name, value in SERVICES["api"]["environment"].items():
+        monkeypatch.setenv(name, filled_in(value, {**FILLED_IN, "BILLING_AUTH_JWKS_URL": "", **given}))
+    if given:
+        assert settings.load().auth_public_key == given["BILLING_AUTH_PUBLIC_KEY"]
+    else:
+        with pytest.raises(settings.SettingsError, match="BILLING_AUTH_PUBLIC_KEY or BILLING_AUTH_JWKS_URL"):
+            settings.load()
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
@@ -104,11 +153,10 @@ def test_the_panel_starts_as_production_and_holds_no_key_of_money_or_cards(monke
         "BILLING_PUBLIC_URL": "https://billing.example.org",
         "BILLING_ADMIN_URL": "https://admin.example.org/",
         "BILLING_ADMIN_SECRET_KEY": "k" * 64,
-        "BILLING_LOG_LEVEL": "INFO",
     }
     environment = SERVICES["admin"]["environment"]
     for name, value in environment.items():
-        monkeypatch.setenv(name, VARIABLE.sub(lambda match: given.get(match["name"], "x" * 12), value))
+        monkeypatch.setenv(name, filled_in(value, given))
     loaded = settings.load_panel(serving=True)
     assert loaded.production
     assert loaded.admin_url == "https://admin.example.org"

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.checkout import CHECKOUT
+from tests.architecture.checkout import CHECKOUT, tracked_files
 
 DECISIONS = sorted((CHECKOUT / "docs" / "decisions").glob("*.md"))
 PAGES = sorted([CHECKOUT / "README.md", *(CHECKOUT / "docs").rglob("*.md")])
 REQUIREMENTS = (CHECKOUT / "docs" / "requirements.md").read_text("utf-8")
+INVARIANTS = (CHECKOUT / "docs" / "invariants.md").read_text("utf-8")
 HOW_MANY = {"PAY": 13, "SUB": 7, "AUTH": 5, "ADM": 5, "NFR": 3}
 
 _by_name = pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
@@ -60,3 +61,26 @@ def test_what_shows_a_requirement_is_there() -> None:
 def test_every_requirement_says_what_shows_it() -> None:
     rows = [line for line in REQUIREMENTS.splitlines() if re.match(r"\| [A-Z]+-\d+ \|", line)]
     assert [row for row in rows if len(row.split(" | ")) != 4 or not row.rstrip(" |").split(" | ")[-1]] == []
+
+
+def test_every_invariant_that_is_cited_stands_on_its_page() -> None:
+    known = set(re.findall(r"^(\d+)\. \*\*", INVARIANTS, re.MULTILINE))
+    assert [int(number) for number in sorted(known, key=int)] == list(range(1, len(known) + 1))
+    cited = {
+        f"{name}: {number}"
+        for name in tracked_files()
+        if name.endswith((".py", ".md"))
+        for one in re.findall(
+            r"\binvariants?\s+(\d+(?:(?:, | and )\d+)*)", (CHECKOUT / name).read_text("utf-8"), re.IGNORECASE
+        )
+        for number in re.findall(r"\d+", one)
+    }
+    assert len(cited) > 50
+    assert sorted(one for one in cited if one.rpartition(" ")[2] not in known) == []
+
+
+def test_each_invariant_names_what_holds_it() -> None:
+    told = re.split(r"^\d+\. ", INVARIANTS.partition("\n## ")[0], flags=re.MULTILINE)[1:]
+    named = [re.findall(r"`(tests/[\w/]+\.py)`", one) for one in told]
+    assert [len(files) for files in named] == [1] * len(told)
+    assert [file for [file] in named if not (CHECKOUT / file).is_file()] == []

@@ -13,8 +13,8 @@ from tests.admin.conftest import cinema, database, panel
 from tests.admin.panel import PASSWORD, Panel
 from tests.browser.leaving import wait_until_left
 from tests.browser.test_payment_page import complaints
-from tests.queries.servers import migrated, postgres, valkey
 from tests.scenarios.cinema import Cinema
+from tests.servers import migrated, postgres, valkey
 
 __all__ = ["cinema", "database", "migrated", "panel", "postgres", "valkey"]
 
@@ -73,7 +73,7 @@ async def test_an_administrator_logs_in_adds_a_plan_and_returns_a_part_of_a_paym
     complaints(chromium)  # those of earlier pages
 
     # In threads, for the API answers in the loop of this test.
-    assert "На что посмотреть" in await asyncio.to_thread(_log_in, chromium, panel)
+    assert "Требует внимания" in await asyncio.to_thread(_log_in, chromium, panel)
     assert f"Тариф добавлен: Тариф {code}" in await asyncio.to_thread(_add_plan, chromium, panel, code)
     anna = await cinema.person()
     reply = await anna.subscribes(code, "349.50")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,10 +20,11 @@ from infrastructure.local.throwaway import throwaway_postgres
 from infrastructure.mail.smtp import SmtpSender
 from infrastructure.postgres.tables import mails, metadata, payment_methods, payments, plans, subscriptions, users
 from jobs.send_mails import MailRoom, pause_s
+from settings import SettingsError, load
 from tests.infrastructure.mail.conftest import Mailbox, running
 
 NOW = datetime(2027, 1, 31, 9, 0, tzinfo=UTC)
-BASE_URL = "https://billing.example.org"
+ACCOUNT_URL = "https://cinema.example.org/account/?tab=billing#mine"
 RENEWED = "payment.succeeded subscription.renewed"
 
 
@@ -41,9 +43,11 @@ class Surroundings:
     engine: AsyncEngine
     mailbox: Mailbox
 
-    def room(self, deadline_s: float = 5, directory: Directory | None = None) -> MailRoom:
+    def room(
+        self, deadline_s: float = 5, directory: Directory | None = None, account_url: str | None = ACCOUNT_URL
+    ) -> MailRoom:
         sender = SmtpSender(self.mailbox.smtp_url, "Кинотеатр <billing@example.org>", deadline_s=deadline_s)
-        return MailRoom(self.engine, sender, BASE_URL + "/", StandingClock(), directory)
+        return MailRoom(self.engine, sender, account_url, StandingClock(), directory)
 
     async def person(self, **changes: Any) -> UUID:
         row = {"id": uuid4(), "email": f"{uuid4().hex}@example.org", "name": "Анна", "locale": "ru", "zone": None}
@@ -244,17 +248,51 @@ async def test_a_mail_speaks_its_readers_language(
     assert [word for word in words if word not in told] == []
 
 
-async def test_a_mail_links_to_what_it_tells_of(around: Surroundings) -> None:
+async def test_a_mail_leads_to_the_cinemas_page_of_what_it_tells_of(around: Surroundings) -> None:
+    """It led to the API, which answers nobody without a token, and to a page for programmers."""
     person = await around.person()
-    payment_id, refund_id = uuid4(), uuid4()
-    facts = {"payment_id": str(payment_id), "refund_id": str(refund_id), "amount": "1.00", "currency": "RUB"}
-    await around.owe(person, "refund.succeeded", object_id=refund_id, facts=facts)
-    await around.owe(person, "payment.succeeded", object_id=payment_id, facts={"payment_id": str(payment_id)})
-    assert await around.room().send_owed() == 2
+    payment_id, refund_id, subscription_id = uuid4(), uuid4(), uuid4()
+    about = {"subscription_id": str(subscription_id), "payment_id": str(payment_id)}
+    await around.owe(person, "refund.succeeded", object_id=refund_id, facts={**about, "refund_id": str(refund_id)})
+    await around.owe(person, RENEWED, object_id=payment_id, facts=about)
+    await around.owe(person, "subscription.canceled", object_id=subscription_id, facts={})
+
+    assert await around.room().send_owed() == 3
+
+    page = "https://cinema.example.org/account/?tab=billing"
     [of_refund] = await around.mailbox.messages(object=str(refund_id))
     [of_payment] = await around.mailbox.messages(object=str(payment_id))
-    assert f"{BASE_URL}/v1/refunds/{refund_id}" in of_refund["text"]
-    assert f"{BASE_URL}/v1/payments/{payment_id}" in of_payment["text"]
+    [of_nothing_named] = await around.mailbox.messages(object=str(subscription_id))
+    assert f"Посмотреть возврат: {page}&refund={refund_id}#mine" in of_refund["text"].splitlines()
+    assert f'href="{page}&amp;refund={refund_id}#mine"' in of_refund["html"]
+    assert f"Моя подписка: {page}&subscription={subscription_id}#mine" in of_payment["text"].splitlines()
+    assert f"Состояние операции: {page}&payment={payment_id}#mine" in of_payment["text"].splitlines()
+    assert f"Оформить снова: {ACCOUNT_URL}" in of_nothing_named["text"].splitlines()
+
+
+async def test_where_the_cinema_has_no_such_page_a_mail_has_no_button(around: Surroundings) -> None:
+    person = await around.person()
+    for events in (RENEWED, "refund.failed", "subscription.canceled", "something.unheard_of"):
+        await around.owe(person, events)
+
+    assert await around.room(account_url=None).send_owed() == 4
+
+    for letter in await around.mailbox.messages():
+        assert not re.search("https?:|href|ссылк", letter["text"] + letter["html"])
+        assert not re.search(r"\n\n\n|[^\n]\n--", letter["text"].replace("\r", ""))
+
+
+@pytest.mark.parametrize(
+    "page", ["cinema.example", "ftp://cinema.example", "https://", "https:///account", "http://a b"]
+)
+def test_what_is_no_address_of_a_page_stops_the_start(page: str) -> None:
+    with pytest.raises(SettingsError, match="BILLING_ACCOUNT_URL: expected"):
+        load(account_url=page)
+
+
+def test_the_cinemas_page_is_taken_as_it_was_given() -> None:
+    assert load(account_url=ACCOUNT_URL).account_url == ACCOUNT_URL
+    assert load().account_url is None
 
 
 async def test_a_mail_names_the_card_that_was_charged_and_the_person(around: Surroundings) -> None:
@@ -271,8 +309,28 @@ async def test_a_mail_names_the_card_that_was_charged_and_the_person(around: Sur
     assert not any("Пётр <b>" in letter["html"] for letter in letters)
 
 
-async def paid(around: Surroundings, person: UUID, payment_id: UUID) -> None:
-    """The person's payment by the card that ends in 4444."""
+async def test_a_reminder_names_the_card_that_will_be_charged_and_no_other_mail_does(around: Surroundings) -> None:
+    person, payment_id = await around.person(), uuid4()
+    await around.write(delete(payments))
+    subscription = {"subscription_id": str(await paid(around, person, payment_id))}
+    await around.owe(person, "subscription.charge_planned", facts={**subscription, "amount": "499.00"})
+    await around.owe(person, "subscription.renewed", facts=subscription)  # by credit: no card was charged
+    await around.owe(await around.person(), "subscription.charge_planned", facts=subscription)  # another person's
+
+    assert await around.room().send_owed() == 3
+
+    [names_it] = [one for one in await around.mailbox.messages() if "*4444" in one["text"]]
+    assert names_it["headers"]["X-Billing-Event"] == "subscription.charge_planned"
+    assert "мы спишем 499,00 ₽ (Банковская карта *4444) за следующий период." in names_it["text"]
+
+    await around.write(update(payment_methods).values(removed_at=NOW))
+    await around.owe(person, "subscription.charge_planned", facts=subscription)
+    assert await around.room().send_owed() == 1
+    assert [one["id"] for one in await around.mailbox.messages() if "*4444" in one["text"]] == [names_it["id"]]
+
+
+async def paid(around: Surroundings, person: UUID, payment_id: UUID) -> UUID:
+    """The person's payment by the card that ends in 4444, and their subscription, which it renews."""
     plan, method, subscription = uuid4(), uuid4(), uuid4()
     await around.write(insert(plans).values(id=plan, code=plan.hex, name="Кино", period_unit="month", period_count=1))
     owner = {"user_id": person, "created_at": NOW, "payment_system": "yookassa"}
@@ -281,12 +339,14 @@ async def paid(around: Surroundings, person: UUID, payment_id: UUID) -> None:
     running = {"status": "active", "zone": "Europe/Moscow", "period_number": 1, "currency": "RUB", "balance": 0}
     running |= {"period_start": NOW, "period_end": NOW.replace(year=2028), "cancel_at_period_end": False}
     running |= {"refunding": False, "failed_tries": 0, "id": subscription, "plan_id": plan}
+    running |= {"payment_method_id": method}
     await around.write(insert(subscriptions).values(**owner, **running))
     payment = {"id": payment_id, "subscription_id": subscription, "plan_id": plan, "kind": "renewal", "attempt": 1}
     payment |= {"status": "succeeded", "amount": 49900, "currency": "RUB", "refunded": 0, "refund_reserved": 0}
     payment |= {"period_number": 1, "description": "Кино", "pays_with": "saved", "by_person": False, "asks": 0}
     payment |= {"payment_method_id": method, "settled_at": NOW}
     await around.write(insert(payments).values(**owner, **payment))
+    return subscription
 
 
 async def test_what_is_wrong_with_one_mail_stops_no_other(around: Surroundings) -> None:
@@ -304,7 +364,7 @@ async def test_what_is_wrong_with_one_mail_stops_no_other(around: Surroundings) 
 async def test_no_time_to_be_had_leaves_mails_to_be_sent_later(around: Surroundings) -> None:
     mail_id = await around.owe(await around.person())
     sender = SmtpSender(around.mailbox.smtp_url, "billing@example.org")
-    assert await MailRoom(around.engine, sender, BASE_URL, StoppedClock()).send_owed() == 0
+    assert await MailRoom(around.engine, sender, ACCOUNT_URL, StoppedClock()).send_owed() == 0
     assert (await around.mail(mail_id)).status == "owed"
     assert not await around.mailbox.messages()
 

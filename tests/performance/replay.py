@@ -57,8 +57,8 @@ def listening(engine: AsyncEngine) -> Iterator[Heard]:
     def word(said: str) -> Callable[[Any], None]:
         return lambda _connection: heard.statements.append((said, ()))
 
-    hooks = [("before_cursor_execute", statement)]
-    hooks += [(name, word(name.upper())) for name in ("begin", "commit", "rollback")]  # type: ignore[misc]
+    hooks: list[tuple[str, Callable[..., None]]] = [("before_cursor_execute", statement)]
+    hooks += [(name, word(name.upper())) for name in ("begin", "commit", "rollback")]
     for name, hook in hooks:
         event.listen(sync, name, hook)
     try:

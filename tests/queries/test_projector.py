@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -28,21 +28,15 @@ from infrastructure.local.throwaway import throwaway_valkey
 from infrastructure.local.valkey import EmbeddedValkey
 from infrastructure.postgres import tables
 from infrastructure.redis.active_subscriptions import ActiveSubscriptionsCache
-from infrastructure.redis.line import RedisLine
+from infrastructure.redis.line import RedisLine, RedisUnavailable
 from infrastructure.redis.newest_page import NewestPageCache
 from jobs.projection.rebuild import rebuild_cache, rebuild_history
 from jobs.projector import Projector, make_indices
 from tests.queries.api_client import HandClock
 from tests.queries.books import NOW, Books
+from tests.waiting import eventually
 
 BASE = "http://billing.test"
-
-
-async def eventually(look: Callable[[], Awaitable[bool]], within_s: float = 10.0) -> None:
-    """Wait for what another task or process brings about."""
-    async with asyncio.timeout(within_s):
-        while not await look():  # noqa: ASYNC110 -- another process brings it about, there is nothing to wait on
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -119,6 +113,11 @@ async def nothing_waits(books: Books) -> bool:
     return await books.waiting("history") + await books.waiting("access") == 0
 
 
+async def cached_version(redis: RedisLine, user: UUID) -> int | None:
+    found = await ActiveSubscriptionsCache(redis).get(user)
+    return None if found is None else found.version
+
+
 async def test_two_projectors_share_the_work_of_many(
     books: Books, engine: AsyncEngine, database_url: str, redis: RedisLine, valkey: EmbeddedValkey
 ) -> None:
@@ -130,9 +129,22 @@ async def test_two_projectors_share_the_work_of_many(
         projecting(engine, database_url, valkey.url, None),
     ):
         await eventually(lambda: nothing_waits(books))
-    found = await ActiveSubscriptionsCache(redis).get(user)
-    assert found is not None
-    assert found.version == 6
+    assert await cached_version(redis, user) == 6
+
+
+def tries_that_fail(projector: Projector) -> asyncio.Semaphore:
+    """Counts how often Redis did not take what the projector had for it."""
+    failed, carry = asyncio.Semaphore(0), projector.access.carry
+
+    async def counted() -> int:
+        try:
+            return await carry()
+        except RedisUnavailable:
+            failed.release()
+            raise
+
+    projector.access.carry = counted  # type: ignore[method-assign] # of this one projector
+    return failed
 
 
 async def test_while_redis_is_down_the_rows_wait_and_nothing_is_lost(
@@ -141,16 +153,19 @@ async def test_while_redis_is_down_the_rows_wait_and_nothing_is_lost(
     user, _, [payment] = await somebody(books)
     with throwaway_valkey() as own:
         pid = pid_of(own)
-        async with projecting(engine, database_url, own.url, None):
+        async with projecting(engine, database_url, own.url, None) as projector:
+            failed = tries_that_fail(projector)
             os.kill(pid, signal.SIGSTOP)  # it hangs, which is worse than being gone
             try:
                 await books.changed(user, payments=(payment,), access=True)
-                await asyncio.sleep(1.0)  # several tries fail meanwhile
+                async with asyncio.timeout(20):
+                    for _ in range(3):
+                        await failed.acquire()
                 assert await books.waiting("access") == 1
                 assert await books.waiting("history") == 1
             finally:
                 os.kill(pid, signal.SIGCONT)
-            await eventually(lambda: nothing_waits(books), 15)
+            await eventually(lambda: nothing_waits(books))
 
 
 @pytest.mark.elasticsearch
@@ -162,7 +177,7 @@ async def test_a_commit_is_found_in_elasticsearch_within_a_second(
     history = ElasticsearchPaymentHistory(reader_line)
     async with projecting(engine, database_url, valkey.url, elasticsearch.url):
         await books.changed(user, payments=(payment,), access=True)
-        await eventually(lambda: nothing_waits(books), 20)  # the first one waits for the first rebuild
+        await eventually(lambda: nothing_waits(books))  # the first one waits for the first rebuild
         for n in range(2, 12):
             before = asyncio.get_running_loop().time()
             await books.changed(user, payments=(payment,))
@@ -181,7 +196,7 @@ async def test_an_elasticsearch_that_hangs_does_not_hold_up_redis(
     user, _, [payment] = await somebody(books)
     cache, pages = ActiveSubscriptionsCache(redis), NewestPageCache(redis)
     async with projecting(engine, database_url, valkey.url, elasticsearch.url):
-        await eventually(lambda: nothing_waits(books), 20)
+        await eventually(lambda: nothing_waits(books))
         os.kill(pid_of(elasticsearch), signal.SIGSTOP)
         try:
             for version in (2, 3):
@@ -196,7 +211,7 @@ async def test_an_elasticsearch_that_hangs_does_not_hold_up_redis(
             assert await books.waiting("history") == 2
         finally:
             os.kill(pid_of(elasticsearch), signal.SIGCONT)
-        await eventually(lambda: nothing_waits(books), 20)
+        await eventually(lambda: nothing_waits(books))
 
 
 @pytest.mark.elasticsearch
@@ -208,7 +223,7 @@ async def test_an_elasticsearch_that_was_emptied_is_filled_again_by_itself_and_n
     history = ElasticsearchPaymentHistory(line)
     async with projecting(engine, database_url, valkey.url, elasticsearch.url):
         await books.changed(user, payments=tuple(payments))
-        await eventually(lambda: nothing_waits(books), 20)
+        await eventually(lambda: nothing_waits(books))
         names = [*await line.ask("GET", "payments-g*/_alias"), "payments.state"]
         await line.ask("DELETE", ",".join(names))
         await books.changed(user, payments=(payments[0],))
@@ -221,8 +236,8 @@ async def test_an_elasticsearch_that_was_emptied_is_filled_again_by_itself_and_n
             assert len(page.items) == 30
             return True
 
-        await eventually(whole_again, 20)
-        await eventually(lambda: nothing_waits(books), 20)
+        await eventually(whole_again)
+        await eventually(lambda: nothing_waits(books))
 
 
 @pytest.mark.elasticsearch
@@ -235,7 +250,7 @@ async def test_a_rebuild_leaves_no_gap_and_loses_nothing_that_is_written_meanwhi
     history = ElasticsearchPaymentHistory(line)
     async with projecting(engine, database_url, valkey.url, elasticsearch.url):
         await books.changed(user, payments=tuple(payments))
-        await eventually(lambda: nothing_waits(books), 20)
+        await eventually(lambda: nothing_waits(books))
         stop, most_seen, reads = asyncio.Event(), 60, 0
 
         async def keep_writing() -> None:
@@ -258,7 +273,7 @@ async def test_a_rebuild_leaves_no_gap_and_loses_nothing_that_is_written_meanwhi
         finally:
             stop.set()
             await asyncio.gather(*work)
-        await eventually(lambda: nothing_waits(books), 20)
+        await eventually(lambda: nothing_waits(books))
         shown = [json.loads(item) for item in (await history.page(user, ALL, None, 1000)).items]
         async with engine.connect() as connection:
             query = text("SELECT id, version FROM payments WHERE user_id = :user")
@@ -272,8 +287,14 @@ async def test_a_rebuild_leaves_no_gap_and_loses_nothing_that_is_written_meanwhi
 @pytest.mark.elasticsearch
 async def test_a_document_that_elasticsearch_refuses_does_not_hold_up_the_others(
     books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey, elasticsearch: EmbeddedElasticsearch,
+    line: ElasticsearchLine,
 ) -> None:  # fmt: skip
     user, subscription, payments = await somebody(books, 3)
+    history = ElasticsearchPaymentHistory(line)
+
+    async def seen() -> set[str]:
+        return {json.loads(item)["id"] for item in (await history.page(user, ALL, None, 10)).items}
+
     poison = await books.payment(user, subscription, NOW, provider_payment_id="x" * 40_000)  # no keyword is so long
     async with projecting(engine, database_url, valkey.url, elasticsearch.url):
         await books.changed(user, payments=(poison, *payments))
@@ -281,12 +302,14 @@ async def test_a_document_that_elasticsearch_refuses_does_not_hold_up_the_others
         async def only_the_poison_is_left() -> bool:
             return await books.waiting("history") == 1
 
-        await eventually(only_the_poison_is_left, 20)
+        await eventually(only_the_poison_is_left)
+    assert await seen() == {str(payment) for payment in payments}
     await books.set(tables.payments, poison, provider_payment_id="short")
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE outbox SET retry_by = NULL"))
     async with projecting(engine, database_url, valkey.url, elasticsearch.url):
-        await eventually(lambda: nothing_waits(books), 20)
+        await eventually(lambda: nothing_waits(books))
+    assert await seen() == {str(payment) for payment in (poison, *payments)}
 
 
 @pytest.mark.elasticsearch
@@ -328,16 +351,17 @@ async def test_the_process_says_when_it_is_ready_and_ends_on_sigterm(
     async def is_ready() -> bool:
         return await asyncio.to_thread(ready.exists)
 
-    await eventually(is_ready, 20)
+    await eventually(is_ready)
     user, _, [payment] = await somebody(books)
     await books.changed(user, payments=(payment,), access=True)
     await eventually(lambda: nothing_waits(books))
+    assert await cached_version(redis, user) == 2
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 5) == 0
 
 
 async def test_it_goes_on_when_postgres_cuts_every_connection(
-    books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey
+    books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey, redis: RedisLine
 ) -> None:
     user, _, [payment] = await somebody(books)
     async with projecting(engine, database_url, valkey.url, None):
@@ -351,3 +375,4 @@ async def test_it_goes_on_when_postgres_cuts_every_connection(
         await engine.dispose()
         await books.changed(user, payments=(payment,), access=True)
         await eventually(lambda: nothing_waits(books))
+        assert await cached_version(redis, user) == 2

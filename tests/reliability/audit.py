@@ -121,11 +121,11 @@ def let_leases_lapse(stack: RealStack) -> None:
     """As if the minute had passed for which a dead worker still holds its work; a living one loses its, too."""
     with psycopg.connect(stack.addresses["database"], autocommit=True) as connection:
         for table in ("inbox", "mails", "outbox"):
-            connection.execute(f"UPDATE {table} SET retry_by = now() WHERE retry_by > now()".encode())  # noqa: S608
+            connection.execute(f"UPDATE {table} SET retry_by = now() WHERE retry_by > now()".encode())  # noqa: S608 - ours
         for table in ("payments", "refunds"):
-            connection.execute(f"UPDATE {table} SET ask_again_by = now() WHERE ask_again_by > now()".encode())  # noqa: S608
+            connection.execute(f"UPDATE {table} SET ask_again_by = now() WHERE ask_again_by > now()".encode())  # noqa: S608 - ours
         for table in ("payments", "refunds", "subscriptions"):
-            connection.execute(f"UPDATE {table} SET claimed_until = now() WHERE claimed_until > now()".encode())  # noqa: S608
+            connection.execute(f"UPDATE {table} SET claimed_until = now() WHERE claimed_until > now()".encode())  # noqa: S608 - ours
         connection.execute("UPDATE idempotency_keys SET leased_until = now() WHERE reply_status IS NULL")
 
 

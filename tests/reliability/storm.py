@@ -249,12 +249,12 @@ def _cpu(parts: Mapping[str, int]) -> Counter[str]:
     used = Counter[str]()
     with suppress(OSError, IndexError):
         waited_us = int(Path("/proc/pressure/cpu").read_text().splitlines()[0].rpartition("total=")[2])
-        used["(somebody waited for a processor)"] = waited_us / 1e6  # type: ignore[assignment]
+        used["(somebody waited for a processor)"] = waited_us / 1e6  # type: ignore[assignment] # of seconds
     for name, pid in {**parts, "clients": os.getpid()}.items():
         for one in {pid} | (descendants(pid) if name != "clients" else set()):
             with suppress(OSError):
                 fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-                used[name] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # type: ignore[assignment]
+                used[name] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # type: ignore[assignment] # of seconds
     return used
 
 

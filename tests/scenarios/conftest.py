@@ -6,8 +6,8 @@ import pytest
 
 from infrastructure.local.valkey import EmbeddedValkey
 from infrastructure.simulators.yookassa.serve import running
-from tests.queries.servers import database_url, migrated, postgres, valkey
 from tests.scenarios.cinema import Cinema, Hands, close_cinema, key_pair, open_cinema, settings_for, start_of_story
+from tests.servers import database_url, migrated, postgres, valkey
 
 __all__ = ["database_url", "migrated", "postgres", "valkey"]
 

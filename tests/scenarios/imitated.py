@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import uuid4
@@ -16,6 +15,7 @@ from infrastructure.payment_systems.guarded import Guarded
 from infrastructure.payment_systems.imitation import Imitation
 from infrastructure.postgres.tables import payments
 from tests.scenarios.cinema import Cinema, Person
+from tests.waiting import eventually
 
 CVC = "123"
 
@@ -33,9 +33,7 @@ class Imitated:
 
     async def hears(self, call: str, times: int) -> None:
         """Wait until it was called so often."""
-        async with asyncio.timeout(20):
-            while self.system.calls.count(call) < times:  # noqa: ASYNC110 -- it tells of its calls by this list alone
-                await asyncio.sleep(0.01)
+        await eventually(lambda: self.system.calls.count(call) >= times)
 
     async def stores(self, person: Person, number: str, month: int = 12, year: int = 2030) -> str:
         """The card's id."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from tests.scenarios.changes_of_plan import BACK, changes, plans, preview, subscribed, until_end
 from tests.scenarios.cinema import GOOD_CARD, Cinema, Person
 from tests.scenarios.test_cabinet_refunds import _is_told
-from tests.scenarios.test_change_plan import BACK, _changes, _plans, _preview, _subscribed, _until_end
 
-__all__ = ["_plans"]
+__all__ = ["plans"]
 
 
 async def _newest_payment(person: Person) -> str:
@@ -14,24 +14,24 @@ async def _newest_payment(person: Person) -> str:
 
 
 async def test_money_whose_unused_part_became_credit_is_not_returned_beside_it(cinema: Cinema) -> None:
-    oleg, its_id = await _subscribed(cinema, "family", "999.00")
+    oleg, its_id = await subscribed(cinema, "family", "999.00")
     payment = await _newest_payment(oleg)
-    await _changes(oleg, its_id, "basic", "299.00")
+    await changes(oleg, its_id, "basic", "299.00")
 
     whole = await cinema.as_service("POST", "/internal/v1/refunds", {"payment_id": payment, "reason": "they called"})
 
     assert (whole.status_code, whole.json()["code"]) == (409, "nothing_to_refund")
     assert (await oleg.subscription())["balance"]["value"] == "700.00"
-    await _until_end(cinema, oleg)
+    await until_end(cinema, oleg)
     assert await oleg.charged() == ["999.00"], "the balance pays the next period"
 
 
 async def test_what_was_used_before_the_change_can_still_be_returned(cinema: Cinema) -> None:
-    nina, its_id = await _subscribed(cinema, "family", "999.00")
+    nina, its_id = await subscribed(cinema, "family", "999.00")
     payment = await _newest_payment(nina)
     await cinema.time_passes(days=10)
-    credit = (await _preview(nina, its_id, "basic"))["credit"]["value"]
-    await _changes(nina, its_id, "basic", "299.00")
+    credit = (await preview(nina, its_id, "basic"))["credit"]["value"]
+    await changes(nina, its_id, "basic", "299.00")
 
     whole = await cinema.as_service("POST", "/internal/v1/refunds", {"payment_id": payment, "reason": "a bad start"})
     await cinema.works()
@@ -42,9 +42,9 @@ async def test_what_was_used_before_the_change_can_still_be_returned(cinema: Cin
 
 
 async def test_a_refund_in_the_cabinet_of_what_is_credit_by_now_is_shown_to_a_person(cinema: Cinema) -> None:
-    pavel, its_id = await _subscribed(cinema, "family", "999.00")
+    pavel, its_id = await subscribed(cinema, "family", "999.00")
     provider_id = (await pavel.reads("/v1/payments"))["items"][0]["provider_payment_id"]
-    await _changes(pavel, its_id, "basic", "299.00")
+    await changes(pavel, its_id, "basic", "299.00")
 
     await cinema.yookassa.cabinet_refund(provider_id, "999.00")
     await _is_told(cinema, provider_id)
@@ -55,9 +55,9 @@ async def test_a_refund_in_the_cabinet_of_what_is_credit_by_now_is_shown_to_a_pe
 
 
 async def test_money_returned_while_the_page_of_a_change_is_open_is_no_credit(cinema: Cinema) -> None:
-    anna, its_id = await _subscribed(cinema)
+    anna, its_id = await subscribed(cinema)
     first = await _newest_payment(anna)
-    page = (await _changes(anna, its_id, "family", "999.00", payment=BACK)).json()["payment"]
+    page = (await changes(anna, its_id, "family", "999.00", payment=BACK)).json()["payment"]
     back = {"payment_id": first, "amount": {"value": "300.00", "currency": "RUB"}, "reason": "a bad evening"}
     assert (await cinema.as_service("POST", "/internal/v1/refunds", back)).status_code == 202
     await cinema.works()
@@ -69,12 +69,12 @@ async def test_money_returned_while_the_page_of_a_change_is_open_is_no_credit(ci
     assert subscription["plan"]["code"] == "premium", "its credit was reckoned with money that has gone back"
     returned = [one["amount"] for one in (await cinema.yookassa.ledger()).refunds_of(page["provider_payment_id"])]
     assert returned == ["500.00"], "what the page brought goes back by itself"
-    assert (await _preview(anna, its_id, "basic"))["credit"]["value"] == "199.00"
+    assert (await preview(anna, its_id, "basic"))["credit"]["value"] == "199.00"
 
 
 async def test_a_plan_is_not_changed_while_money_of_its_period_is_on_its_way_back(cinema: Cinema) -> None:
     """If that refund came to nothing, the credit would have been reckoned too low."""
-    dora, its_id = await _subscribed(cinema, "family", "999.00")
+    dora, its_id = await subscribed(cinema, "family", "999.00")
     back = {
         "payment_id": await _newest_payment(dora),
         "amount": {"value": "100.00", "currency": "RUB"},
@@ -82,17 +82,17 @@ async def test_a_plan_is_not_changed_while_money_of_its_period_is_on_its_way_bac
     }
     await cinema.as_service("POST", "/internal/v1/refunds", back)
 
-    reply = await _changes(dora, its_id, "basic", "299.00")
+    reply = await changes(dora, its_id, "basic", "299.00")
 
     assert (reply.status_code, reply.json()["code"]) == (409, "refund_in_progress")
     await cinema.works()
-    assert (await _changes(dora, its_id, "basic", "299.00")).status_code == 200
+    assert (await changes(dora, its_id, "basic", "299.00")).status_code == 200
 
 
 async def test_what_cannot_be_changed_any_more_is_not_charged_to_be_returned(cinema: Cinema) -> None:
-    sonya, its_id = await _subscribed(cinema)
+    sonya, its_id = await subscribed(cinema)
     await cinema.yookassa.fault("create_payment", "reset", when="before", times=1)
-    change = (await _changes(sonya, its_id, "family", "999.00")).json()["payment"]
+    change = (await changes(sonya, its_id, "family", "999.00")).json()["payment"]
     assert change["status"] == "unknown"
     assert (await sonya.subscribes("family", "999.00")).status_code == 201
 
@@ -107,8 +107,8 @@ def _of(person: Person) -> dict[str, str]:
 
 
 async def test_money_from_outside_pays_the_planned_plan(cinema: Cinema) -> None:
-    mila, its_id = await _subscribed(cinema)
-    await _changes(mila, its_id, "basic", "299.00", when="period_end")
+    mila, its_id = await subscribed(cinema)
+    await changes(mila, its_id, "basic", "299.00", when="period_end")
     paid = {"amount": {"value": "299.00", "currency": "RUB"}, "paid_at": cinema.clock.now().isoformat()}
 
     path = f"/internal/v1/subscriptions/{its_id}/external-payments"
@@ -120,8 +120,8 @@ async def test_money_from_outside_pays_the_planned_plan(cinema: Cinema) -> None:
 
 
 async def test_nobody_is_sent_to_a_page_that_pays_for_something_else(cinema: Cinema) -> None:
-    dina, its_id = await _subscribed(cinema)
-    await _changes(dina, its_id, "family", "999.00", payment=BACK)
+    dina, its_id = await subscribed(cinema)
+    await changes(dina, its_id, "family", "999.00", payment=BACK)
 
     reply = await dina.posts(f"/v1/subscriptions/{its_id}/payments", {"payment": BACK})
 
@@ -139,17 +139,17 @@ async def test_nobody_is_sent_to_the_page_of_what_has_ended(cinema: Cinema) -> N
 
 
 async def test_a_balance_that_pays_the_next_period_needs_no_card(cinema: Cinema) -> None:
-    boris, its_id = await _subscribed(cinema, "family", "999.00")
-    await _changes(boris, its_id, "basic", "299.00")
+    boris, its_id = await subscribed(cinema, "family", "999.00")
+    await changes(boris, its_id, "basic", "299.00")
     method = (await boris.reads("/v1/payment-methods"))["items"][0]["id"]
     headers = {**_of(boris), "Idempotency-Key": f"remove {method}"}
     assert (await cinema.api.delete(f"/v1/payment-methods/{method}", headers=headers)).status_code == 200
 
     for left in ("401.00", "102.00"):
-        await _until_end(cinema, boris)
+        await until_end(cinema, boris)
         subscription = await boris.subscription()
         assert (subscription["status"], subscription["balance"]["value"]) == ("active", left)
-    await _until_end(cinema, boris)
+    await until_end(cinema, boris)
 
     assert (await boris.subscription())["status"] == "past_due", "what is left of it pays no whole period"
     assert (await boris.mails())[-1] == "subscription.past_due"

@@ -29,6 +29,7 @@ from tests.scenarios.cinema import (
     settings_for,
     start_of_story,
 )
+from tests.waiting import eventually
 
 _PLACES = 8
 
@@ -83,9 +84,10 @@ async def _count(cinema: Cinema, table: Any, *where: Any) -> int:
 
 
 async def _until(cinema: Cinema, number: int, table: Any, *where: Any) -> None:
-    async with asyncio.timeout(20):
-        while await _count(cinema, table, *where) != number:  # noqa: ASYNC110 - another connection's doing
-            await asyncio.sleep(0.01)
+    async def counted() -> bool:
+        return await _count(cinema, table, *where) == number
+
+    await eventually(counted)
 
 
 async def test_a_notification_of_ours_does_not_wait_behind_a_night_of_renewals(cinema: Cinema) -> None:
@@ -140,9 +142,7 @@ async def test_one_that_is_slow_leaves_the_other_places_of_its_duty_to_later_rou
         done.append(object_id.int)
 
     slow = asyncio.create_task(duty.stream(claim, do))
-    async with asyncio.timeout(5):
-        while len(done) < 3:  # noqa: ASYNC110 - its own lane takes all that is there
-            await asyncio.sleep(0)
+    await eventually(lambda: len(done) == 3)  # its own lane takes all that is there
     waiting.append(UUID(int=5))
     assert [each.int for each in (await duty.stream(claim, do)).done] == [5]
 

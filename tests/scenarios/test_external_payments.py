@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from infrastructure.postgres.tables import cases, payments
 from tests.scenarios.cinema import GOOD_CARD, POOR_CARD, Cinema, Person
+from tests.waiting import eventually
 
 AMOUNT = {"value": "450.00", "currency": "RUB"}
 
@@ -191,9 +192,12 @@ async def test_a_charge_that_is_on_its_way_meanwhile_is_returned(cinema: Cinema)
         cinema.as_service("POST", "/internal/v1/renewals", {"subscription_id": subscription_id})
     )
     open_payment = select(payments.c.id).where(payments.c.user_id == yuri.id, payments.c.status == "pending")
-    async with asyncio.timeout(5), cinema.service.engine.connect() as connection:
-        while (await connection.execute(open_payment)).first() is None:  # noqa: ASYNC110 -- a row tells of it
-            await asyncio.sleep(0.01)
+    async with cinema.service.engine.connect() as connection:
+
+        async def begun() -> bool:
+            return (await connection.execute(open_payment)).first() is not None
+
+        await eventually(begun)
 
     paid = (await _paid(cinema, subscription_id, _said(cinema))).json()["subscription"]
     renewed = await renewing

@@ -8,7 +8,6 @@ as a table (fault_table.py).
 from __future__ import annotations
 
 import asyncio
-import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
@@ -37,9 +36,9 @@ from tests.scenarios.cinema import (
     start_of_story,
 )
 from tests.scenarios.fault_table import FAULTS, OPERATIONS, cell_id
+from tests.waiting import eventually
 
 _DEADLINE_S = 0.6
-_PATIENCE_S = 20.0
 _PLAN, _PRICE = "odd", "333.37"
 _LATE = timedelta(minutes=30)
 
@@ -47,7 +46,7 @@ _LATE = timedelta(minutes=30)
 class _Listening(uvicorn.Server):
     """A server beside the tests: their process's signals are not its own."""
 
-    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override] # a manager all the same
         return nullcontext()
 
 
@@ -232,7 +231,7 @@ def _spoils(*spoiled: dict[str, Any], notified: bool = False) -> Strike:
         await _circuit_closed(operation.cinema)
         await _rests(operation.cinema, hours=1)
         if "slow" in [fault["kind"] for fault in spoiled]:
-            await _until(lambda: _called_again(operation, calls + 2))
+            await eventually(lambda: _called_again(operation, calls + 2))
         if silent is not None:
             await yookassa.lift(silent)
 
@@ -399,7 +398,7 @@ async def _circuit_closed(cinema: Cinema) -> None:
     async def closed() -> bool:
         return guarded.state.circuit is not State.OPEN
 
-    await _until(closed)
+    await eventually(closed)
 
 
 async def _arrives(cinema: Cinema, object_id: str) -> None:
@@ -409,18 +408,11 @@ async def _arrives(cinema: Cinema, object_id: str) -> None:
         notes = await cinema.yookassa.notifications(object_id)
         return bool(notes) and {note["status"] for note in notes} == {"delivered"}
 
-    await _until(arrived)
+    await eventually(arrived)
 
 
 async def _called_again(operation: _Operation, calls: int) -> bool:
     return _calls(await operation.cinema.yookassa.ledger(), operation.call) >= calls
-
-
-async def _until(true: Callable[[], Awaitable[bool]]) -> None:
-    give_up_at = time.monotonic() + _PATIENCE_S
-    while not await true():
-        assert time.monotonic() < give_up_at, "it did not come about"
-        await asyncio.sleep(0.02)
 
 
 def _calls(ledger: Any, operation: str) -> int:

@@ -26,8 +26,8 @@ from infrastructure.simulators.yookassa.serve import running
 from main import make_app
 from settings import ClockKind, Settings
 from tests.infrastructure.local.processes import descendants
-from tests.queries.servers import ROOT
 from tests.scenarios.cinema import key_pair, settings_for
+from tests.servers import ROOT
 
 
 @pytest.fixture(scope="module")

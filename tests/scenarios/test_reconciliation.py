@@ -7,86 +7,36 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
-from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
 from typer.testing import CliRunner
 
 from cli import app
-from domain.money import Money
-from domain.payment_system import PaymentSnapshot, Silence, Unreadable
-from domain.reconciliation import FindingKind, Outcome, Stage
-from infrastructure.local.postgres import EmbeddedPostgres
-from infrastructure.local.valkey import EmbeddedValkey
+from domain.payment_system import PaymentSnapshot, Unreadable
+from domain.reconciliation import FindingKind, Stage
 from infrastructure.payment_systems.yookassa import YooKassa
-from infrastructure.postgres.reconciliations import report_of
-from infrastructure.simulators.yookassa.serve import running
-from jobs.reconcile import AlreadyReconciling, NoSuchDay, Run, reconcile
+from jobs.reconcile import NoSuchDay
 from jobs.reconcile_report import totals
 from jobs.worker import nightly_rounds, schedule_of
 from tests.architecture.checkout import CHECKOUT
-from tests.scenarios.cinema import Cinema, Hands, Person, close_cinema, key_pair, open_cinema, settings_for
+from tests.scenarios.cinema import Cinema
+from tests.scenarios.compared_books import (
+    NOON,
+    TODAY,
+    by_provider_id,
+    cinema,
+    compared,
+    keys,
+    kinds,
+    nothing_new,
+    sold,
+    spoilt_books,
+    sql,
+    stage_of,
+)
 
-NOON = datetime(2027, 3, 10, 9, 0, tzinfo=UTC)  # 12:00 in Moscow
-TODAY = date(2027, 3, 10)
-
-
-@pytest.fixture(scope="module")
-def keys() -> tuple[str, str]:
-    """The auth service's private and public one."""
-    return key_pair()
-
-
-@pytest.fixture
-async def cinema(
-    postgres: EmbeddedPostgres, migrated: str, valkey: EmbeddedValkey, keys: tuple[str, str]
-) -> AsyncIterator[Cinema]:
-    """One of its own for each test: reconciliation looks at everything there is. No notification arrives here."""
-    name, (private, public) = f"of_{uuid4().hex}", keys
-    url = postgres.create_database(name, template=migrated)
-    clock = Hands(NOON)
-    with running(clock=clock) as yookassa:
-        cinema = await open_cinema(settings_for(url, valkey.url, yookassa, public), clock, yookassa, private)
-        yield cinema
-        await close_cinema(cinema)
-    postgres.drop_database(name)
-
-
-async def sold(cinema: Cinema, **passed_since: float) -> tuple[Person, dict[str, Any]]:
-    person = await cinema.person()
-    reply = await person.subscribes("premium", "499.00")
-    assert reply.status_code == 201, reply.text
-    cinema.clock.move(timedelta(**passed_since))
-    return person, reply.json()
-
-
-async def sql(cinema: Cinema, statement: str, **values: object) -> None:
-    async with cinema.service.engine.begin() as connection:
-        await connection.execute(text(statement), values)
-
-
-async def compared(cinema: Cinema, day: date | None = None, **how: Any) -> Run:
-    return await reconcile(cinema.service, day, **{"pauses_s": (), **how})
-
-
-def kinds(run: Run) -> list[str]:
-    return sorted(f"{each.finding.kind.removeprefix('reconcile_')} {each.finding.outcome}" for each in run.found)
-
-
-async def nothing_new(cinema: Cinema, *, open_cases: int) -> None:
-    again = await compared(cinema)
-    assert (kinds(again), again.known_open, again.stopped) == ([], open_cases, [])
-
-
-async def stage_of(cinema: Cinema, day: date = TODAY) -> tuple[Stage, int, bool]:
-    async with cinema.service.engine.connect() as connection:
-        report = await report_of(connection, "yookassa", day)
-    assert report is not None
-    return report.stage, report.payments, report.finished_at is not None
+__all__ = ["cinema", "keys"]
 
 
 async def test_books_that_agree_have_no_findings(cinema: Cinema) -> None:
@@ -291,32 +241,10 @@ async def test_a_second_payment_there_that_names_ours_is_a_double_charge(cinema:
     await nothing_new(cinema, open_cases=1)
 
 
-async def _spoilt(cinema: Cinema) -> dict[str, str]:
-    """Four things go wrong on one day among seven sales; where each is seen."""
-    sales = [(await sold(cinema, minutes=3))[1] for _ in range(7)]
-    deleted, changed, refunded = (sales[n]["payment"] for n in (1, 3, 5))
-    await sql(cinema, "DELETE FROM payments WHERE id = :id", id=deleted["id"])
-    await sql(cinema, "UPDATE payments SET amount = 1 WHERE id = :id", id=changed["id"])
-    refund = await cinema.yookassa.cabinet_refund(refunded["provider_payment_id"], "100.00")
-    invented = await cinema.yookassa.invent_payment("777.00")
-    return {
-        deleted["provider_payment_id"]: "reconcile_unknown_here case",
-        invented: "reconcile_unknown_here case",
-        changed["provider_payment_id"]: "reconcile_amount_differs case",
-        refund: "reconcile_refund_unknown_here repaired",
-    }
-
-
-def by_provider_id(*runs: Run) -> dict[str | None, str]:
-    found = [each.finding for run in runs for each in run.found]
-    assert len({finding.provider_id for finding in found}) == len(found), "each is told once"
-    return {finding.provider_id: f"{finding.kind} {finding.outcome}" for finding in found}
-
-
 @pytest.mark.parametrize("piece", [200, 3])
 async def test_four_at_once_are_found_and_the_second_run_is_clean(cinema: Cinema, piece: int) -> None:
     """Also where a day has to be compared in many pieces."""
-    spoilt = await _spoilt(cinema)
+    spoilt = await spoilt_books(cinema)
 
     run = await compared(cinema, piece=piece)
 
@@ -327,38 +255,6 @@ async def test_four_at_once_are_found_and_the_second_run_is_clean(cinema: Cinema
     assert totals(await compared(cinema)) == (
         "2 days, 8 payments, 1 refund compared: 0 found, 0 repaired, 0 for a person; 3 known from before are open"
     )
-
-
-async def test_a_payment_system_that_falls_silent_half_way_is_gone_on_with(
-    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spoilt = await _spoilt(cinema)
-    monkeypatch.setattr(YooKassa, "list_payments", _silent_from(NOON + timedelta(minutes=8)))
-
-    first = await compared(cinema, piece=3)
-    assert [code for code, _ in first.stopped] == ["yookassa"]
-    stage, done, _ = await stage_of(cinema)
-    assert (stage, 0 < done < 8) == (Stage.PAYMENTS, True)
-    monkeypatch.undo()
-
-    second = await compared(cinema, piece=3)
-    assert second.stopped == []
-    assert by_provider_id(first, second) == spoilt
-    assert first.payments + second.payments == 8, "what was compared is not compared again"
-
-
-async def test_a_payment_system_that_does_not_answer_is_waited_for_a_little_and_then_left(cinema: Cinema) -> None:
-    _, sale = await sold(cinema)
-    await sql(cinema, "DELETE FROM payments WHERE id = :id", id=sale["payment"]["id"])
-    await cinema.yookassa.fault("list_payments", "error_500", times=2)
-    run = await compared(cinema, pauses_s=(0.01, 0.01))
-    assert (kinds(run), run.stopped) == (["unknown_here case"], [])
-
-    await cinema.yookassa.outage("refuse")
-    run = await compared(cinema)
-    assert ([code for code, _ in run.stopped], run.found, run.known_open) == (["yookassa"], [], 1)
-    await cinema.yookassa.lift()
-    await nothing_new(cinema, open_cases=1)
 
 
 async def test_two_codes_of_one_shop_do_not_accuse_each_other(cinema: Cinema) -> None:
@@ -372,58 +268,6 @@ async def test_two_codes_of_one_shop_do_not_accuse_each_other(cinema: Cinema) ->
     await cinema.yookassa.cabinet_refund(sale["payment"]["provider_payment_id"], "100.00")
     assert kinds(await compared(cinema)) == ["refund_unknown_here repaired"]
     await nothing_new(cinema, open_cases=0)
-
-
-async def test_a_run_that_is_killed_half_way_is_gone_on_with(cinema: Cinema, monkeypatch: pytest.MonkeyPatch) -> None:
-    spoilt = await _spoilt(cinema)
-    asked, told = YooKassa.get_payment, list[str]()
-
-    async def killed(self: YooKassa, provider_payment_id: str) -> Any:
-        told.append(provider_payment_id)
-        if len(told) == 2:
-            raise KeyboardInterrupt
-        return await asked(self, provider_payment_id)
-
-    monkeypatch.setattr(YooKassa, "get_payment", killed)
-    with pytest.raises(KeyboardInterrupt):
-        await compared(cinema, piece=3)
-    monkeypatch.undo()
-    await asyncio.sleep(0)
-
-    await compared(cinema, piece=3)
-
-    async with cinema.service.engine.connect() as connection:
-        report = await report_of(connection, "yookassa", TODAY)
-    assert report is not None
-    assert {each.provider_id: f"{each.kind} {each.outcome}" for each in report.findings.values()} == spoilt
-    assert (report.passes, report.payments, report.refunds) == (1, 8, 1)
-    assert len(await cinema.open_cases()) == 3
-
-
-async def test_a_repair_that_was_made_and_not_written_down_stays_in_the_report(
-    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, sale = await sold(cinema)
-    await cinema.yookassa.cabinet_refund(sale["payment"]["provider_payment_id"], "100.00")
-
-    async def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("commands.reconcile_day._Day._commit_piece", killed)
-    with pytest.raises(KeyboardInterrupt):
-        await compared(cinema)
-    monkeypatch.undo()
-
-    run = await compared(cinema)
-    assert kinds(run) == ["refund_unknown_here repaired"]
-    await nothing_new(cinema, open_cases=0)
-
-
-async def test_two_runs_at_once_do_not_mix(cinema: Cinema) -> None:
-    await _spoilt(cinema)
-    runs = await asyncio.gather(*(compared(cinema) for _ in range(3)), return_exceptions=True)
-    assert sum(isinstance(run, AlreadyReconciling) for run in runs) == 2
-    assert len(await cinema.open_cases()) == 3
 
 
 async def test_a_day_is_a_moscow_day_to_its_last_instant(cinema: Cinema) -> None:
@@ -455,23 +299,6 @@ async def test_today_is_compared_as_far_as_it_has_gone_and_never_finished(cinema
     for day in (TODAY + timedelta(days=3), date(1, 1, 1)):
         with pytest.raises(NoSuchDay):
             await compared(cinema, day)
-
-
-async def test_a_pass_interrupted_today_and_ended_tomorrow_does_not_leave_the_evening_out(
-    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await sold(cinema, minutes=1)
-    monkeypatch.setattr(YooKassa, "list_payments", _silent_from(NOON - timedelta(days=9)))
-    assert (await compared(cinema)).stopped
-    monkeypatch.undo()
-    cinema.clock.move(timedelta(hours=3))
-    evening = await cinema.yookassa.invent_payment("777.00")
-    cinema.clock.move(timedelta(days=1))
-
-    run = await compared(cinema)
-
-    assert by_provider_id(run) == {evening: "reconcile_unknown_here case"}
-    assert await stage_of(cinema) == (Stage.DONE, 2, True)
 
 
 async def test_the_first_run_begins_with_the_first_sale_even_where_its_payment_is_gone(cinema: Cinema) -> None:
@@ -518,7 +345,7 @@ async def test_books_of_another_shop_do_not_drown_the_queue(cinema: Cinema, monk
 
 
 async def test_the_command_names_each_finding_and_ends_well(cinema: Cinema) -> None:
-    spoilt = await _spoilt(cinema)
+    spoilt = await spoilt_books(cinema)
     await sql(cinema, "INSERT INTO held_clock (now) VALUES (:now)", now=cinema.clock.now())
 
     first = await _billing(cinema, "reconcile")
@@ -541,7 +368,7 @@ async def test_the_command_names_each_finding_and_ends_well(cinema: Cinema) -> N
 
 
 async def test_a_worker_does_it_every_night(cinema: Cinema) -> None:
-    await _spoilt(cinema)
+    await spoilt_books(cinema)
     nightly = nightly_rounds(cinema.service)
     assert await nightly.make() == 4
     assert await nightly.make() == 0
@@ -568,145 +395,3 @@ async def _billing(cinema: Cinema, *arguments: str) -> subprocess.CompletedProce
         timeout=60,
         check=False,
     )
-
-
-def _silent_from(instant: datetime) -> Any:
-    """The list is read as ever, but what was made from that instant on is never told."""
-    listing = YooKassa.list_payments
-
-    async def silent(self: YooKassa, since: datetime, until: datetime) -> AsyncIterator[PaymentSnapshot | Unreadable]:
-        if since >= instant:
-            raise ConnectionError("no answer within the deadline")
-        async for each in listing(self, since, until):
-            yield each
-
-    return silent
-
-
-async def test_an_object_that_cannot_be_read_is_shown_to_a_person_and_ends_nothing(
-    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stranger's status of tomorrow must not stop the comparison of everything else, night after night."""
-    _, mine = await sold(cinema)
-    _, deleted = await sold(cinema)
-    await sql(cinema, "DELETE FROM payments WHERE id = :id", id=deleted["payment"]["id"])
-    listing = YooKassa.list_payments
-
-    async def with_an_odd_one(
-        self: YooKassa, since: datetime, until: datetime
-    ) -> AsyncIterator[PaymentSnapshot | Unreadable]:
-        if since <= NOON < until:
-            yield Unreadable("stranger", "an unreadable answer: no status that we know")
-        async for each in listing(self, since, until):
-            known = each.provider_payment_id if isinstance(each, PaymentSnapshot) else None
-            yield Unreadable(known, "odd") if known == mine["payment"]["provider_payment_id"] else each
-
-    monkeypatch.setattr(YooKassa, "list_payments", with_an_odd_one)
-    run = await compared(cinema)
-
-    assert run.stopped == []
-    assert kinds(run) == ["unknown_here case", "unreadable case", "unreadable case"]
-    assert {str(each.finding.our_id) for each in run.found if each.finding.kind is FindingKind.UNREADABLE} == {
-        "None",
-        mine["payment"]["id"],
-    }
-    await nothing_new(cinema, open_cases=3)
-
-
-def _say_that_was_returned(refunded: Money | None, patch: pytest.MonkeyPatch) -> None:
-    """Of each payment, whatever the simulator says."""
-    listing, getting = YooKassa.list_payments, YooKassa.get_payment
-
-    async def lists(self: YooKassa, since: datetime, until: datetime) -> AsyncIterator[PaymentSnapshot | Unreadable]:
-        async for each in listing(self, since, until):
-            yield replace(each, refunded=refunded) if isinstance(each, PaymentSnapshot) else each
-
-    async def gets(self: YooKassa, provider_payment_id: str) -> Any:
-        told = await getting(self, provider_payment_id)
-        return replace(told, refunded=refunded) if isinstance(told, PaymentSnapshot) else told
-
-    patch.setattr(YooKassa, "list_payments", lists)
-    patch.setattr(YooKassa, "get_payment", gets)
-
-
-async def _partly_returned(cinema: Cinema, value: str, person: Person, sale: dict[str, Any]) -> None:
-    amount = {"value": value, "currency": "RUB"}
-    body = {"payment_id": sale["payment"]["id"], "amount": amount, "reason": "sorry"}
-    assert (await cinema.as_service("POST", "/internal/v1/refunds", body)).status_code == 202
-    await cinema.works()
-    refunds = (await person.reads(f"/v1/payments/{sale['payment']['id']}"))["refunds"]
-    assert {one["status"] for one in refunds} == {"succeeded"}
-
-
-async def test_a_payment_system_that_does_not_say_what_was_returned_is_not_said_to_differ(
-    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    anna, sale = await sold(cinema, minutes=5)
-    await _partly_returned(cinema, "100.00", anna, sale)
-    cinema.clock.move(timedelta(hours=2))
-    _say_that_was_returned(None, monkeypatch)
-
-    assert kinds(await compared(cinema)) == []
-
-
-async def test_a_sum_of_refunds_may_lag_behind_for_an_hour_and_differs_after_it(
-    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    anna, sale = await sold(cinema, minutes=5)
-    await _partly_returned(cinema, "100.00", anna, sale)
-    cinema.clock.move(timedelta(hours=2))
-    await _partly_returned(cinema, "50.00", anna, sale)
-    await _partly_returned(cinema, "25.00", anna, sale)
-
-    for told, found in (("100.00", []), ("150.00", []), ("175.00", []), ("140.00", ["refunds_differ case"])):
-        with monkeypatch.context() as patch:
-            _say_that_was_returned(Money.parse(told), patch)
-            assert kinds(await compared(cinema)) == found, told
-    cinema.clock.move(timedelta(hours=1))
-    assert [each.finding.outcome for each in (await compared(cinema)).found] == [Outcome.GONE]
-    _say_that_was_returned(Money.parse("100.00"), monkeypatch)
-    assert kinds(await compared(cinema)) == ["refunds_differ case"]
-
-
-async def test_an_object_that_is_not_told_when_it_is_asked_for_does_not_end_every_night_there(
-    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, first = await sold(cinema, days=2)
-    await sold(cinema, hours=2)
-    await sql(cinema, "UPDATE payments SET amount = 49800")
-    untold, getting = first["payment"]["provider_payment_id"], YooKassa.get_payment
-
-    async def gets(self: YooKassa, provider_payment_id: str) -> Any:
-        if provider_payment_id == untold:
-            return Silence("an unreadable answer: no usable amount", only_this=True)
-        return await getting(self, provider_payment_id)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(YooKassa, "get_payment", gets)
-        run = await compared(cinema)
-        assert (kinds(run), run.stopped) == (["amount_differs case", "unreadable case"], [])
-        unreadable = next(each.finding for each in run.found if each.finding.kind is FindingKind.UNREADABLE)
-        assert (unreadable.provider_id, str(unreadable.our_id)) == (untold, first["payment"]["id"])
-        await nothing_new(cinema, open_cases=2)
-
-    assert kinds(await compared(cinema)) == ["amount_differs case", "unreadable gone"]
-    await nothing_new(cinema, open_cases=2)
-
-
-async def test_a_difference_of_what_cannot_be_read_tonight_is_not_said_to_have_solved_itself(
-    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await sold(cinema, hours=2)
-    await sql(cinema, "UPDATE payments SET amount = 49800")
-    assert kinds(await compared(cinema)) == ["amount_differs case"]
-
-    async def gets(_: YooKassa, __: str) -> Silence:
-        return Silence("an unreadable answer: no usable amount", only_this=True)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(YooKassa, "get_payment", gets)
-        assert kinds(await compared(cinema)) == ["unreadable case"]
-        assert sorted(await cinema.open_cases()) == ["reconcile_amount_differs", "reconcile_unreadable"]
-
-    assert kinds(await compared(cinema)) == ["unreadable gone"]
-    assert await cinema.open_cases() == ["reconcile_amount_differs"]

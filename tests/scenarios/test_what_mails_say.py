@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from infrastructure.mail.letters import Letter, Rendered, render
+from infrastructure.mail.wording import moment
 from infrastructure.postgres.tables import mails
 from tests.scenarios.cinema import GOOD_CARD, POOR_CARD, Cinema, Person
 
@@ -45,7 +48,7 @@ async def test_money_for_a_change_that_cannot_be_made_any_more_is_not_called_mon
     await cinema.time_passes(hours=2)
 
     mail = await _last_mail(irina)
-    assert mail.subject == "Your plan was not changed: 500.00 RUB is returned"
+    assert mail.subject == "Your plan was not changed: 500.00 RUB has been returned"
     assert "could not be changed any more. We have returned all of it." in mail.text
     assert "Your subscription is as it was." in mail.text
     assert "ended" not in mail.text
@@ -121,6 +124,62 @@ async def test_what_the_balance_pays_for_is_neither_reminded_of_nor_called_a_cha
         renewed = (await _last_mail(fedor)).text
         assert ("is paid from your balance" in renewed) == covered
         assert ("We will remind you beforehand" in renewed) != covered
+
+
+async def test_a_change_of_plan_speaks_of_credit_only_where_there_is_some(cinema: Cinema) -> None:
+    await cinema.sells("tried", "499.00", trial_days=14)
+    body = {"plan_code": "family", "price": {"value": "999.00", "currency": "RUB"}}
+    paid, tries = await cinema.person(), await cinema.person()
+    await paid.subscribes("premium", "499.00")
+    page = (await tries.subscribes("tried", "499.00", card=None)).json()["payment"]
+    await cinema.yookassa.pay(page["provider_payment_id"], GOOD_CARD)
+    await cinema.time_passes(minutes=5)
+
+    for person in (paid, tries):
+        its_id = (await person.subscription())["id"]
+        assert (await person.posts(f"/v1/subscriptions/{its_id}/change-plan", body)).status_code == 201
+
+    credited = "RUB is credited."
+    assert credited in (await _last_mail(paid)).text
+    text = (await _last_mail(tries)).text
+    assert "Your payment of 999.00 RUB went through. The new plan holds already." in text
+    assert credited not in text
+
+
+async def test_who_has_no_method_learns_that_nobody_was_charged_and_until_when_to_pay(cinema: Cinema) -> None:
+    """A bank was said to have declined, where nobody had been asked."""
+    sonya = await cinema.person()
+    await sonya.subscribes("premium", "499.00")
+    [method] = (await sonya.reads("/v1/payment-methods"))["items"]
+    headers = {"Authorization": f"Bearer {sonya.token}", "Idempotency-Key": method["id"]}
+    assert (await cinema.api.delete(f"/v1/payment-methods/{method['id']}", headers=headers)).status_code == 200
+    end = datetime.fromisoformat((await sonya.subscription())["current_period"]["end"])
+
+    await cinema.time_passes(days=32)
+
+    text = (await _last_mail(sonya)).text
+    assert "there is no saved payment method to charge for the next one." in text
+    assert f"pay with any card by {moment(end + timedelta(days=7), 'UTC', 'en')}" in text
+    assert f"You have access until {moment(end + timedelta(days=3), 'UTC', 'en')}." in text
+    assert not re.search("declined|did not go through|try again", text)
+
+
+async def test_access_that_is_over_is_not_promised(cinema: Cinema) -> None:
+    """The last try but one asks for another card, and the grace has ended by then."""
+    timur = await cinema.person()
+    first = (await timur.subscribes("premium", "499.00")).json()["payment"]["provider_payment_id"]
+    await cinema.yookassa.behave(first, "insufficient_funds")
+    end = datetime.fromisoformat((await timur.subscription())["current_period"]["end"])
+    await cinema.time_passes(seconds=(end + timedelta(days=4) - cinema.clock.now()).total_seconds())
+    await cinema.yookassa.behave(first, "card_expired")
+
+    await cinema.time_passes(days=2)
+
+    text = (await _last_mail(timur)).text
+    assert (await timur.mails())[-1] == "payment.failed"
+    assert "The subscription waits for its payment" not in text
+    assert f"waits for its payment until {moment(end + timedelta(days=12), 'UTC', 'en')}." in text
+    assert "You have access" not in text
 
 
 @pytest.mark.parametrize("ending", ["refused", "left"])

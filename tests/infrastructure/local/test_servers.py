@@ -75,7 +75,7 @@ def test_a_pid_file_that_now_names_somebody_else_is_no_hindrance(folder: Path, l
     first.start(leash)
     first.stop(leash)
     account = server_account()
-    with subprocess.Popen(["sleep", "60"], user=account.uid if account else None) as somebody_else:  # noqa: S607
+    with subprocess.Popen(["sleep", "60"], user=account.uid if account else None) as somebody_else:  # noqa: S607 - the system's own
         pid_file = folder / "data" / "postmaster.pid"
         pid_file.write_text(f"{somebody_else.pid}\n{folder / 'data'}\n1\n1\n\n127.0.0.1\n\nready\n")
 

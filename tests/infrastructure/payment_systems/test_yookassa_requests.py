@@ -23,7 +23,7 @@ from tests.infrastructure.payment_systems.samples import (
     refund,
     refund_object,
 )
-from tests.infrastructure.yookassa_contract import request_misfits
+from tests.infrastructure.simulators.yookassa.contract import request_misfits
 
 
 @pytest.fixture

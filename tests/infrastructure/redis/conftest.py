@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.queries.servers import database_url, engine, migrated, postgres, valkey
+from tests.servers import database_url, engine, migrated, postgres, valkey
 
 __all__ = ["database_url", "engine", "migrated", "postgres", "valkey"]

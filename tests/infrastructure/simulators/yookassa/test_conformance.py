@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.infrastructure.simulators.yookassa.contract import misfits, notification_misfits
 from tests.infrastructure.simulators.yookassa.shop import (
     NO_MONEY,
     SUCCEEDS,
@@ -13,7 +14,6 @@ from tests.infrastructure.simulators.yookassa.shop import (
     ok,
     page_payment,
 )
-from tests.infrastructure.yookassa_contract import misfits, notification_misfits
 
 
 async def test_a_payment_at_each_stage_of_its_life(shop: Shop) -> None:

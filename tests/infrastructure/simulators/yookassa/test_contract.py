@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.infrastructure.yookassa_contract import misfits, notification_misfits, request_misfits
+from tests.infrastructure.simulators.yookassa.contract import misfits, notification_misfits, request_misfits
 
 
 def payment(**changes: Any) -> dict[str, Any]:

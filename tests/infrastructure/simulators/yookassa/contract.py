@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
-_SOURCE = Path(__file__).with_name("yookassa_openapi.yaml")
+_SOURCE = Path(__file__).with_name("openapi.yaml")
 _PREFIX = "#/components/schemas/"
 
 Schema = dict[str, Any]

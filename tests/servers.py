@@ -18,7 +18,7 @@ from infrastructure.local.postgres import EmbeddedPostgres
 from infrastructure.local.throwaway import throwaway_elasticsearch, throwaway_postgres, throwaway_valkey
 from infrastructure.local.valkey import EmbeddedValkey
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")

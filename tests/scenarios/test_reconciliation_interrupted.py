@@ -1,0 +1,147 @@
+"""A run that is cut short, by silence, a kill or another run, is gone on with: each difference is told once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from domain.payment_system import PaymentSnapshot, Unreadable
+from domain.reconciliation import Stage
+from infrastructure.payment_systems.yookassa import YooKassa
+from infrastructure.postgres.reconciliations import report_of
+from jobs.reconcile import AlreadyReconciling
+from tests.scenarios.cinema import Cinema
+from tests.scenarios.compared_books import (
+    NOON,
+    TODAY,
+    by_provider_id,
+    cinema,
+    compared,
+    keys,
+    kinds,
+    nothing_new,
+    sold,
+    spoilt_books,
+    sql,
+    stage_of,
+)
+
+__all__ = ["cinema", "keys"]
+
+
+async def test_a_payment_system_that_falls_silent_half_way_is_gone_on_with(
+    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoilt = await spoilt_books(cinema)
+    monkeypatch.setattr(YooKassa, "list_payments", _silent_from(NOON + timedelta(minutes=8)))
+
+    first = await compared(cinema, piece=3)
+    assert [code for code, _ in first.stopped] == ["yookassa"]
+    stage, done, _ = await stage_of(cinema)
+    assert (stage, 0 < done < 8) == (Stage.PAYMENTS, True)
+    monkeypatch.undo()
+
+    second = await compared(cinema, piece=3)
+    assert second.stopped == []
+    assert by_provider_id(first, second) == spoilt
+    assert first.payments + second.payments == 8, "what was compared is not compared again"
+
+
+async def test_a_payment_system_that_does_not_answer_is_waited_for_a_little_and_then_left(cinema: Cinema) -> None:
+    _, sale = await sold(cinema)
+    await sql(cinema, "DELETE FROM payments WHERE id = :id", id=sale["payment"]["id"])
+    await cinema.yookassa.fault("list_payments", "error_500", times=2)
+    run = await compared(cinema, pauses_s=(0.01, 0.01))
+    assert (kinds(run), run.stopped) == (["unknown_here case"], [])
+
+    await cinema.yookassa.outage("refuse")
+    run = await compared(cinema)
+    assert ([code for code, _ in run.stopped], run.found, run.known_open) == (["yookassa"], [], 1)
+    await cinema.yookassa.lift()
+    await nothing_new(cinema, open_cases=1)
+
+
+async def test_a_run_that_is_killed_half_way_is_gone_on_with(cinema: Cinema, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoilt = await spoilt_books(cinema)
+    asked, told = YooKassa.get_payment, list[str]()
+
+    async def killed(self: YooKassa, provider_payment_id: str) -> Any:
+        told.append(provider_payment_id)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+        return await asked(self, provider_payment_id)
+
+    monkeypatch.setattr(YooKassa, "get_payment", killed)
+    with pytest.raises(KeyboardInterrupt):
+        await compared(cinema, piece=3)
+    monkeypatch.undo()
+    await asyncio.sleep(0)
+
+    await compared(cinema, piece=3)
+
+    async with cinema.service.engine.connect() as connection:
+        report = await report_of(connection, "yookassa", TODAY)
+    assert report is not None
+    assert {each.provider_id: f"{each.kind} {each.outcome}" for each in report.findings.values()} == spoilt
+    assert (report.passes, report.payments, report.refunds) == (1, 8, 1)
+    assert len(await cinema.open_cases()) == 3
+
+
+async def test_a_repair_that_was_made_and_not_written_down_stays_in_the_report(
+    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, sale = await sold(cinema)
+    await cinema.yookassa.cabinet_refund(sale["payment"]["provider_payment_id"], "100.00")
+
+    async def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("commands.reconcile_day._Day._commit_piece", killed)
+    with pytest.raises(KeyboardInterrupt):
+        await compared(cinema)
+    monkeypatch.undo()
+
+    run = await compared(cinema)
+    assert kinds(run) == ["refund_unknown_here repaired"]
+    await nothing_new(cinema, open_cases=0)
+
+
+async def test_two_runs_at_once_do_not_mix(cinema: Cinema) -> None:
+    await spoilt_books(cinema)
+    runs = await asyncio.gather(*(compared(cinema) for _ in range(3)), return_exceptions=True)
+    assert sum(isinstance(run, AlreadyReconciling) for run in runs) == 2
+    assert len(await cinema.open_cases()) == 3
+
+
+async def test_a_pass_interrupted_today_and_ended_tomorrow_does_not_leave_the_evening_out(
+    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sold(cinema, minutes=1)
+    monkeypatch.setattr(YooKassa, "list_payments", _silent_from(NOON - timedelta(days=9)))
+    assert (await compared(cinema)).stopped
+    monkeypatch.undo()
+    cinema.clock.move(timedelta(hours=3))
+    evening = await cinema.yookassa.invent_payment("777.00")
+    cinema.clock.move(timedelta(days=1))
+
+    run = await compared(cinema)
+
+    assert by_provider_id(run) == {evening: "reconcile_unknown_here case"}
+    assert await stage_of(cinema) == (Stage.DONE, 2, True)
+
+
+def _silent_from(instant: datetime) -> Any:
+    """The list is read as ever, but what was made from that instant on is never told."""
+    listing = YooKassa.list_payments
+
+    async def silent(self: YooKassa, since: datetime, until: datetime) -> AsyncIterator[PaymentSnapshot | Unreadable]:
+        if since >= instant:
+            raise ConnectionError("no answer within the deadline")
+        async for each in listing(self, since, until):
+            yield each
+
+    return silent
