@@ -107,8 +107,7 @@ class PostgresLine:
             found = (await self._begin(statement, values)).mappings().all()
         else:
             compiled = statement.compiled_for(values)
-            sent = self._driver.fetch(compiled.sql, *compiled.arguments(values))
-            found = compiled.rows(await self._answer(sent, compiled.sql))
+            found = compiled.rows(await self._answer(self._driver.fetch, compiled.sql, compiled.arguments(values)))
         return found
 
     async def row(self, prepared: Prepared, values: Values) -> Row | None:
@@ -124,17 +123,20 @@ class PostgresLine:
         if self._driver is None:
             return int((await self._begin(prepared, values)).rowcount)
         compiled = prepared.compiled_for(values)
-        sent = self._driver.execute(compiled.sql, *compiled.arguments(values))
-        return int((await self._answer(sent, compiled.sql)).rpartition(" ")[2])
+        said: str = await self._answer(self._driver.execute, compiled.sql, compiled.arguments(values))
+        return int(said.rpartition(" ")[2])  # UPDATE 1
 
     async def _begin(self, prepared: Prepared, values: Values) -> Any:
         result = await self.connection.execute(prepared.statement, dict(values))
         self._driver = (await self.connection.get_raw_connection()).driver_connection
         return result
 
-    async def _answer(self, sent: Awaitable[_T], sql: str) -> _T:
+    async def _answer(self, send: Callable[..., Awaitable[_T]], sql: str, arguments: Sequence[Any]) -> _T:
+        """Whoever listens to what SQLAlchemy runs, as tracers do, hears of this as well."""
+        for hear in self.connection.sync_engine.dispatch.before_cursor_execute:
+            hear(self.connection.sync_connection, None, sql, arguments, None, False)
         try:
-            return await sent
+            return await send(sql, *arguments)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise await self._told(error, sql) from error
 

@@ -21,6 +21,7 @@ from infrastructure.local.postgres import packaged_binaries
 Statement = tuple[str, Sequence[Any]]
 """SQL with $1, $2, …, and what stands for them."""
 
+_UUID = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _PLACEHOLDER = re.compile(r"\$(\d+)")
 _QUOTED = re.compile(r"(?<![\w'])(E?)'((?:[^']|'')*)'")
 _TPS = re.compile(r"tps = ([\d.]+)")
@@ -117,10 +118,24 @@ def _written(one: Any, other: Any, made: dict[object, int], objects: int) -> str
             return f"lpad(to_hex(:fresh::bigint + {made.setdefault(one, len(made))}), 32, '0')::uuid"
         if isinstance(one, list) and all(isinstance(each, UUID) for each in one) and len(one) == len(other):
             return "ARRAY[" + ", ".join(_written(a, b, made, objects) for a, b in zip(one, other, strict=True)) + "]"
-        if isinstance(one, str) and len(one) <= 64 and not one.startswith(("{", "[")):
+        if isinstance(one, str) and one.startswith("["):
+            return _written_json(one, str(other), made, objects)
+        if isinstance(one, str) and len(one) <= 64 and not one.startswith("{"):
             return f"lpad(to_hex(:fresh::bigint + {made.setdefault(one, len(made))}), {min(len(one), 32)}, '0')"
     text = sql.Literal(one).as_string(None)
     return _QUOTED.sub(_without_colons, text)
+
+
+def _written_json(one: str, other: str, made: dict[object, int], objects: int) -> str:
+    """With the UUIDs in it that are each run's own; instants and the like are those of the first."""
+    parts, beside = _UUID.split(one), _UUID.split(other)
+    if len(parts) != len(beside):
+        raise ValueError("the two runs did not write the same things down")
+    shown = [
+        f"({_written(UUID(a), UUID(b), made, objects)})::text" if _UUID.fullmatch(a) else _written(a, a, made, objects)
+        for a, b in zip(parts, beside, strict=True)
+    ]
+    return "(" + " || ".join(shown) + ")"
 
 
 def _without_colons(found: re.Match[str]) -> str:

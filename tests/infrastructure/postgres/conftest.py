@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.servers import database_url, engine, migrated, postgres
+
+__all__ = ["database_url", "engine", "migrated", "postgres"]
