@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Table, select
+from sqlalchemy import Table, select
 from sqlalchemy.exc import DBAPIError
 
 from bootstrap import Service
@@ -57,10 +57,6 @@ class Duty:
         self._places = Places(at_once)
         self._alone = Places(1)
         self._setbacks = PostgresSetbacks(service.engine, name)
-
-    def steps_aside(self, now: datetime) -> ColumnElement[bool]:
-        """SQL: which rows of the table wait after a failure."""
-        return self._setbacks.holds(self._table.c.id, now)
 
     async def each(self, ids: Sequence[UUID], do: Callable[[UUID], Awaitable[None]]) -> Round:
         """Do it for each, some at once."""

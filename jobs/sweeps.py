@@ -12,7 +12,7 @@ from functools import partial
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Table, Update, delete, or_, select, update
+from sqlalchemy import Table, delete, or_, select
 
 from bootstrap import Service
 from commands.collect_payment import CollectPayment, collect, collect_payment
@@ -30,10 +30,19 @@ from commands.renew_subscription import NothingToCharge, RenewSubscription, rene
 from commands.send_refund import SendRefund, send_refund
 from domain.payment import Payment
 from domain.ports import CLAIM
-from infrastructure.postgres.rows import is_free
+from infrastructure.postgres.line import PostgresLine, Prepared, Row
 from infrastructure.postgres.tables import idempotency_keys, inbox, payments, refunds, subscriptions
 from infrastructure.postgres.wall import WALL_NOW
 from jobs.allowance import Allowance
+from jobs.due import (
+    FIND_ENDINGS,
+    FIND_REMINDERS,
+    GIVE_BACK,
+    TAKE_CHARGES,
+    TAKE_NOTIFICATIONS,
+    TAKE_STRANGERS,
+    TAKE_UNRESOLVED,
+)
 from jobs.duty import Duty
 from jobs.send_mails import MailRoom
 
@@ -86,22 +95,7 @@ class Sweeps:
         return len(went.done)
 
     async def _claim_due(self, claims: dict[UUID, datetime], limit: int) -> Sequence[UUID]:
-        table, now = subscriptions, self._service.clock.now()
-        due = (
-            select(table.c.id)
-            .where(
-                table.c.next_charge_at <= now,
-                table.c.open_payment_id.is_(None),
-                ~table.c.refunding,
-                ~self._renewing.steps_aside(now),
-                is_free(table),
-            )
-            .order_by(table.c.next_charge_at, table.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        claim = update(table).where(table.c.id.in_(due)).values(claimed_until=_lapses())
-        return await self._claim(claims, claim, table)
+        return await self._claim(claims, TAKE_CHARGES, {"now": self._service.clock.now(), "most": limit})
 
     async def _renew(self, subscription_id: UUID) -> None:
         transactions = self._service.transactions()
@@ -116,8 +110,7 @@ class Sweeps:
             await collect(renewed, transactions, self._service.world)
 
     async def reminders(self) -> int:
-        due = (subscriptions.c.remind_at <= self._service.clock.now()) & ~subscriptions.c.refunding
-        ids = partial(self._ids, self._reminding, due, subscriptions.c.remind_at)
+        ids = partial(self._ids, FIND_REMINDERS)
         return len((await self._reminding.batch(ids, self._remind)).done)
 
     async def _remind(self, subscription_id: UUID) -> None:
@@ -125,10 +118,7 @@ class Sweeps:
             await remind_of_charge(RemindOfCharge(subscription_id), uow, self._service.world)
 
     async def endings(self) -> int:
-        table = subscriptions
-        due = (table.c.end_at <= self._service.clock.now()) & table.c.open_payment_id.is_(None)
-        due &= ~table.c.refunding | table.c.cancel_at_period_end
-        ids = partial(self._ids, self._ending, due, table.c.end_at)
+        ids = partial(self._ids, FIND_ENDINGS)
         return len((await self._ending.batch(ids, self._end)).done)
 
     async def _end(self, subscription_id: UUID) -> None:
@@ -140,41 +130,24 @@ class Sweeps:
         return await self.unresolved_payments() + await self.unresolved_refunds()
 
     async def unresolved_payments(self) -> int:
-        return await self._ask_for(self._collecting, payments, self._ask_for_payment)
+        return await self._ask_for(self._collecting, "payment", payments, self._ask_for_payment)
 
     async def unresolved_refunds(self) -> int:
-        return await self._ask_for(self._returning, refunds, self._ask_for_refund)
+        return await self._ask_for(self._returning, "refund", refunds, self._ask_for_refund)
 
     async def _ask_for(
-        self, duty: Duty, table: Table, ask: Callable[[Mapping[UUID, datetime], UUID], Awaitable[None]]
+        self, duty: Duty, kind: str, table: Table, ask: Callable[[Mapping[UUID, datetime], UUID], Awaitable[None]]
     ) -> int:
         claims: dict[UUID, datetime] = {}  # until when: it may lapse while somebody is asked
-        went = await duty.stream(partial(self._claim_unresolved, duty, table, claims), partial(ask, claims))
+        went = await duty.stream(partial(self._claim_unresolved, kind, claims), partial(ask, claims))
         await self._release(table, claims, went.done + went.needless + went.set_back)
         return len(went.done)
 
-    async def _claim_unresolved(
-        self, duty: Duty, table: Table, claims: dict[UUID, datetime], limit: int
-    ) -> Sequence[UUID]:
+    async def _claim_unresolved(self, kind: str, claims: dict[UUID, datetime], limit: int) -> Sequence[UUID]:
         now = self._service.clock.now()
-        # No wait is that long: a clock was ahead when it was set. What was sent by it has to be looked for soon.
-        too_far = table.c.ask_again_by > self._service.world.wall.now() + LONGEST_WAIT
-        due = (
-            select(table.c.id)
-            .where(
-                table.c.ask_again_by.is_not(None),  # of what is open, which has an index of its own
-                or_(table.c.ask_again_at <= now, table.c.ask_again_by <= WALL_NOW, too_far),
-                is_free(table),
-                ~duty.steps_aside(now),
-            )
-            .order_by(table.c.ask_again_by, table.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        # Who dies with a claim leaves it to the next after a minute: by both clocks, as one may be held.
-        claim = update(table).where(table.c.id.in_(due))
-        claim = claim.values(ask_again_at=now + CLAIM, ask_again_by=_lapses(), claimed_until=_lapses())
-        return await self._claim(claims, claim, table)
+        too_far = self._service.world.wall.now() + LONGEST_WAIT
+        when = {"now": now, "lapses": now + CLAIM, "too_far": too_far, "most": limit}
+        return await self._claim(claims, TAKE_UNRESOLVED[kind], when)
 
     async def _ask_for_payment(self, claims: Mapping[UUID, datetime], payment_id: UUID) -> None:
         command = CollectPayment(payment_id, claims[payment_id])
@@ -208,15 +181,8 @@ class Sweeps:
             return done
 
     async def _claim_notifications(self, limit: int, *, strangers: bool) -> Sequence[UUID]:
-        due = (
-            select(inbox.c.id)
-            .where(inbox.c.stranger.is_(strangers), inbox.c.retry_by <= WALL_NOW)
-            .order_by(inbox.c.retry_by, inbox.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        claim = update(inbox).where(inbox.c.id.in_(due)).values(retry_by=WALL_NOW + CLAIM)
-        return await self._take(claim, inbox)
+        statement = TAKE_STRANGERS if strangers else TAKE_NOTIFICATIONS
+        return sorted(row["id"] for row in await self._rows(statement, {"most": limit}))
 
     async def _follow(self, entry_id: UUID) -> None:
         outcome = await follow_notification(
@@ -252,34 +218,23 @@ class Sweeps:
         async with self._engine.connect() as connection:
             return (await connection.execute(gone)).rowcount
 
-    async def _ids(self, duty: Duty, due: ColumnElement[bool], order: ColumnElement[datetime]) -> Sequence[UUID]:
-        """Nobody claims these: they are short, ask nobody outside, and the second who comes finds them done."""
-        aside = duty.steps_aside(self._service.clock.now())
-        query = select(subscriptions.c.id).where(due, ~aside).order_by(order, subscriptions.c.id).limit(_BATCH)
-        async with self._engine.connect() as connection:
-            return (await connection.execute(query)).scalars().all()
+    async def _ids(self, statement: Prepared) -> Sequence[UUID]:
+        found = await self._rows(statement, {"now": self._service.clock.now(), "most": _BATCH})
+        return [row["id"] for row in found]
 
-    async def _take(self, claim: Update, table: Table) -> Sequence[UUID]:
-        """Commit a claim; what was claimed, in the order in which it was made."""
-        async with self._engine.connect() as connection:
-            return sorted((await connection.execute(claim.returning(table.c.id))).scalars())
-
-    async def _claim(self, claims: dict[UUID, datetime], claim: Update, table: Table) -> Sequence[UUID]:
-        """Commit claims and note until when they are ours: all of them until the same instant."""
-        async with self._engine.connect() as connection:
-            taken = (await connection.execute(claim.returning(table.c.id, table.c.claimed_until))).all()
-        claims.update((row.id, row.claimed_until) for row in taken)
-        return sorted(row.id for row in taken)
+    async def _claim(
+        self, claims: dict[UUID, datetime], statement: Prepared, values: Mapping[str, object]
+    ) -> Sequence[UUID]:
+        """Commit claims and note until when they are ours; what was claimed, in the order in which it was made."""
+        taken = await self._rows(statement, values)
+        claims.update((row["id"], row["claimed_until"]) for row in taken)
+        return sorted(row["id"] for row in taken)
 
     async def _release(self, table: Table, claims: Mapping[UUID, datetime], ids: Sequence[UUID]) -> None:
-        """Give claims back where they are ours still; one that nobody gives back lapses."""
         if ids:
-            ours = table.c.claimed_until.in_({claims[each] for each in ids})
-            release = update(table).where(table.c.id.in_(ids), ours).values(claimed_until=None)
-            async with self._engine.connect() as connection:
-                await connection.execute(release)
+            ours = sorted({claims[each] for each in ids})
+            await self._rows(GIVE_BACK[table.name], {"ids": list(ids), "claims": ours})
 
-
-def _lapses() -> ColumnElement[datetime]:
-    """SQL: when a claim made now ends; evaluated once, so that a batch has one end."""
-    return WALL_NOW + CLAIM
+    async def _rows(self, statement: Prepared, values: Mapping[str, object]) -> Sequence[Row]:
+        async with self._engine.connect() as connection:
+            return await (await PostgresLine.for_itself(connection)).rows(statement, values)

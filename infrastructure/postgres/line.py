@@ -98,6 +98,13 @@ class PostgresLine:
         self.connection = connection
         self._driver: Any = None
 
+    @classmethod
+    async def for_itself(cls, connection: AsyncConnection) -> PostgresLine:
+        """On a connection where each statement stands for itself (AUTOCOMMIT): there is no transaction to begin."""
+        line = cls(connection)
+        line._driver = (await connection.get_raw_connection()).driver_connection
+        return line
+
     async def rows(self, statement: Prepared | Select[Any], values: Values) -> Sequence[Row]:
         """Raises SQLAlchemy's errors, as everything here."""
         found: Sequence[Row]

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, DateTime, case, delete, exists, literal, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, DateTime, any_, bindparam, case, delete, exists, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import UUID as PGUUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from infrastructure.postgres.line import PostgresLine, Prepared
 from infrastructure.postgres.tables import setbacks
 from infrastructure.postgres.wall import WALL_NOW
 
@@ -20,19 +22,29 @@ _TOO_FAR = 2 * _LONGEST_WAIT
 _LONGEST_ERROR = 500
 
 
+def holds(duty: str, object_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    """SQL: whether the object has to wait still. Takes `now`, the service's time."""
+    now = bindparam("now", type_=DateTime(timezone=True))
+    over = or_(setbacks.c.retry_at <= now, setbacks.c.retry_by <= WALL_NOW, setbacks.c.retry_by > WALL_NOW + _TOO_FAR)
+    return exists().where(setbacks.c.duty == duty, setbacks.c.object_id == object_id, ~over)
+
+
+_AMONG = Prepared(
+    select(setbacks.c.object_id)
+    .where(
+        setbacks.c.duty == bindparam("its_duty"),
+        setbacks.c.object_id == any_(bindparam("ids", type_=ARRAY(PGUUID(as_uuid=True)))),
+    )
+    .order_by(setbacks.c.object_id)
+)
+
+
 class PostgresSetbacks:
     """Of one duty. A setback waits 1, 5, 25 and then 60 minutes, by the service's clock or the wall's."""
 
     def __init__(self, engine: AsyncEngine, duty: str) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # each statement stands for itself
         self._duty = duty
-
-    def holds(self, object_id: ColumnElement[UUID], now: datetime) -> ColumnElement[bool]:
-        """SQL: whether the object has to wait still. `now`: the service's time."""
-        over = or_(
-            setbacks.c.retry_at <= now, setbacks.c.retry_by <= WALL_NOW, setbacks.c.retry_by > WALL_NOW + _TOO_FAR
-        )
-        return exists().where(setbacks.c.duty == self._duty, setbacks.c.object_id == object_id, ~over)
 
     async def note(self, object_id: UUID, why: str, now: datetime) -> int:
         """Write a failure down; how many there were in a row."""
@@ -59,20 +71,22 @@ class PostgresSetbacks:
 
     async def among(self, object_ids: Sequence[UUID]) -> Sequence[UUID]:
         """Those of them that have been set back."""
-        return await self._which(setbacks.c.object_id.in_(object_ids)) if object_ids else []
+        if not object_ids:
+            return []
+        async with self._engine.connect() as connection:
+            line = await PostgresLine.for_itself(connection)
+            found = await line.rows(_AMONG, {"its_duty": self._duty, "ids": list(object_ids)})
+        return [row["object_id"] for row in found]
 
     async def old(self, older_than: timedelta) -> Sequence[UUID]:
         """Those that have not been tried again for so long: something else has made them needless."""
-        return await self._which(setbacks.c.retry_by < WALL_NOW - older_than)
+        old = (setbacks.c.duty == self._duty) & (setbacks.c.retry_by < WALL_NOW - older_than)
+        query = select(setbacks.c.object_id).where(old).order_by(setbacks.c.object_id)
+        async with self._engine.connect() as connection:
+            return (await connection.execute(query)).scalars().all()
 
     async def end(self, object_ids: Sequence[UUID]) -> None:
         """They were done, or there is nothing to do any more."""
         gone = delete(setbacks).where(setbacks.c.duty == self._duty, setbacks.c.object_id.in_(object_ids))
         async with self._engine.connect() as connection:
             await connection.execute(gone)
-
-    async def _which(self, which: ColumnElement[bool]) -> Sequence[UUID]:
-        query = select(setbacks.c.object_id).where(setbacks.c.duty == self._duty, which)
-        query = query.order_by(setbacks.c.object_id)
-        async with self._engine.connect() as connection:
-            return (await connection.execute(query)).scalars().all()
