@@ -46,12 +46,12 @@ class Prepared:
 class _Compiled:
     """`binds`: for each placeholder its name, what it is where it is not given, and how it is written for the driver.
 
-    `columns`: of the rows, with what makes a value of what the driver read; empty where nothing has to be made.
+    `columns`: for each of the rows' what makes a value of what the driver read; empty where nothing has to be made.
     """
 
     sql: str
     binds: tuple[tuple[str, Any, _Converts], ...]
-    columns: tuple[tuple[str, _Converts], ...]
+    columns: tuple[_Converts, ...]
 
     @classmethod
     def of(cls, statement: Executable, names: frozenset[str]) -> _Compiled:
@@ -63,9 +63,8 @@ class _Compiled:
         for name in compiled.positiontup or ():
             bind = compiled.binds.get(name)
             binds.append((name, constants[name], _written(bind) if bind is not None else None))
-        columns = [(column.name, _read(column.type)) for column in getattr(statement, "exported_columns", ())]
-        made = any(convert is not None for _, convert in columns)
-        return cls(compiled.string, tuple(binds), tuple(columns) if made else ())
+        columns = tuple(_read(column.type) for column in getattr(statement, "exported_columns", ()))
+        return cls(compiled.string, tuple(binds), columns if any(columns) else ())
 
     def arguments(self, values: Values) -> list[Any]:
         found = [(values.get(name, constant), convert) for name, constant, convert in self.binds]
@@ -77,7 +76,7 @@ class _Compiled:
         return [
             {
                 name: value if convert is None else convert(value)
-                for (name, convert), value in zip(self.columns, record, strict=True)
+                for convert, (name, value) in zip(self.columns, record.items(), strict=True)
             }
             for record in records
         ]

@@ -113,6 +113,25 @@ async def test_json_bytes_and_instants_come_back_as_they_went(engine: AsyncEngin
     assert (kept["fingerprint"], kept["reply_headers"]) == (b"\x00\xff", None)
 
 
+async def test_what_has_no_name_has_a_value(engine: AsyncEngine) -> None:
+    is_there = Prepared(select(select(users.c.id).where(users.c.id == bindparam("its_id")).exists()))
+    its_id = uuid4()
+    async with engine.begin() as connection:
+        line = PostgresLine(connection)
+        await line.value(_NEW, {"id": its_id})
+        assert await line.value(is_there, {"its_id": its_id}) is True
+        assert await line.value(is_there, {"its_id": uuid4()}) is False
+
+
+async def test_where_each_statement_stands_for_itself_it_is_there_at_once(engine: AsyncEngine) -> None:
+    its_id = uuid4()
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        line = await PostgresLine.for_itself(connection)
+        await line.value(_NEW, {"id": its_id})
+        await line.change(_NAME, {"its_id": its_id, "name": "Vera"})
+        assert await _names(engine, its_id) == ["Vera"]
+
+
 async def test_who_listens_to_the_engine_hears_of_it(engine: AsyncEngine) -> None:
     heard: list[str] = []
 
