@@ -18,8 +18,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from infrastructure.elasticsearch.history_document import HistoryDocument, history_document
-from infrastructure.elasticsearch.history_writer import HistoryIsGone, HistoryWriter
-from infrastructure.elasticsearch.indices import HistoryIndices
+from infrastructure.elasticsearch.history_writer import HistoryWriter
+from infrastructure.elasticsearch.indices import HistoryIndices, HistoryIsGone
 from infrastructure.elasticsearch.line import ElasticsearchRefusal, ElasticsearchUnavailable
 from infrastructure.postgres.documents import payment_rows
 from infrastructure.postgres.reading.outbox import Outbox, OutboxRow

@@ -17,9 +17,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.payment_history import ALL
+from domain.payment_history import ALL, HistoryUnavailable
 from domain.rules import Rules
 from infrastructure.elasticsearch.history_writer import HistoryWriter
+from infrastructure.elasticsearch.indices import HistoryIsGone, RebuildOvertaken
 from infrastructure.elasticsearch.line import ElasticsearchLine, ElasticsearchRefusal
 from infrastructure.elasticsearch.payment_history import ElasticsearchPaymentHistory
 from infrastructure.local.elasticsearch import EmbeddedElasticsearch
@@ -223,6 +224,80 @@ async def test_an_elasticsearch_that_was_emptied_is_filled_again_by_itself_and_n
 
         await eventually(whole_again, 20)
         await eventually(lambda: nothing_waits(books), 20)
+
+
+@pytest.mark.elasticsearch
+async def test_months_that_are_lost_while_their_state_stays_are_never_shown_half_full(
+    books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey, elasticsearch: EmbeddedElasticsearch,
+    line: ElasticsearchLine,
+) -> None:  # fmt: skip
+    user, _, payments = await somebody(books, 30)
+    history = ElasticsearchPaymentHistory(line)
+    async with projecting(engine, database_url, valkey.url, elasticsearch.url):
+        await books.changed(user, payments=tuple(payments))
+        await eventually(lambda: nothing_waits(books), 20)
+        await line.ask("DELETE", ",".join(await line.ask("GET", "payments-g*/_alias")))
+        await books.changed(user, payments=(payments[0],))  # whose month would be made anew, with this one alone
+
+        async def whole_again() -> bool:
+            try:
+                page = await history.page(user, ALL, None, 100)
+            except HistoryUnavailable:  # which is read in Postgres then
+                return False
+            assert len(page.items) == 30
+            return True
+
+        await eventually(whole_again, 20)
+        await eventually(lambda: nothing_waits(books), 20)
+        assert await whole_again()
+
+
+@pytest.mark.elasticsearch
+@pytest.mark.parametrize("how", ["an index", "a month's place in what is read"])
+async def test_a_lost_month_that_nobody_writes_to_is_noticed_and_rebuilt(
+    books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey, elasticsearch: EmbeddedElasticsearch,
+    line: ElasticsearchLine, how: str,
+) -> None:  # fmt: skip
+    user, _, payments = await somebody(books, 30)  # in two months
+    history = ElasticsearchPaymentHistory(line)
+    async with projecting(engine, database_url, valkey.url, elasticsearch.url):
+        await books.changed(user, payments=tuple(payments))
+        await eventually(lambda: nothing_waits(books), 20)
+        [earlier] = [name for name in await line.ask("GET", "payments-g*/_alias") if name.endswith("2026-04")]
+        if how == "an index":
+            await line.ask("DELETE", earlier)
+        else:
+            await line.ask("POST", "_aliases", {"actions": [{"remove": {"index": earlier, "alias": "payments"}}]})
+        assert len((await history.page(user, ALL, None, 100)).items) < 30
+
+        async def whole_again() -> bool:
+            try:
+                return len((await history.page(user, ALL, None, 100)).items) == 30
+            except HistoryUnavailable:
+                return False
+
+        await eventually(whole_again, 20)
+
+
+@pytest.mark.elasticsearch
+async def test_a_month_lost_while_a_rebuild_fills_it_is_not_swapped_in(
+    books: Books, engine: AsyncEngine, line: ElasticsearchLine
+) -> None:
+    await somebody(books, 30)
+    indices = make_indices(engine, line)
+    await rebuild_history(engine, indices, HistoryWriter(line, indices), BASE)
+    before = await indices.generations()
+    built = await indices.begin()
+    await indices.make(built, ["2026-04", "2026-05"])
+    await line.ask("DELETE", f"payments-{built}-2026-04")
+
+    with pytest.raises(RebuildOvertaken):
+        await indices.show(built)
+    with pytest.raises(HistoryIsGone):
+        await indices.make(built, ["2026-06"])
+
+    assert await indices.generations() == before
+    assert not [name for name in await line.ask("GET", "payments-g*/_alias") if built in name]
 
 
 @pytest.mark.elasticsearch
