@@ -8,7 +8,6 @@ from infrastructure.postgres.tables import idempotency_keys
 from tests.scenarios.cinema import Cinema
 
 _BACKLOG = 45_000
-_MOST = 20_000
 
 _GATHER = text("""
 INSERT INTO idempotency_keys (caller, route, key, fingerprint, created_at, leased_until)
@@ -17,10 +16,10 @@ SELECT 'cinema', 'POST /v1/subscriptions', 'of long ago ' || n, '\\x00', now() -
 FROM generate_series(1, :how_many) AS n
 """)
 # Stands in for the time that a statement may take, which would make a test as slow as a backlog.
-_GIVE_UP = f"""
+_GIVE_UP = """
 CREATE FUNCTION give_up() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF (SELECT count(*) FROM gone) > {_MOST} THEN
+    IF (SELECT count(*) FROM gone) > 20000 THEN
         RAISE query_canceled USING MESSAGE = 'canceling statement due to statement timeout';
     END IF;
     RETURN NULL;
