@@ -36,7 +36,7 @@ def perform(room: Room, request: HttpRequest, target: Model | None, act: Act) ->
     if not form.is_valid():
         return _show(room, request, target, act, form)
     key = str(form.cleaned_data["key"])
-    match commands_api().ask(act.ask(target, form.cleaned_data, key)):
+    match commands_api().ask(act.ask(target, form.given(), key)):
         case Done() as answer:
             _write_down(room, request, target, act, key)
             messages.success(request, act.told(target, answer))

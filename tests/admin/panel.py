@@ -81,9 +81,10 @@ class Page:
     @property
     def hidden(self) -> dict[str, str]:
         """The hidden fields of the page's main form: its key, and the token that says it is ours."""
-        hidden = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)"')
+        hidden = re.compile(r'<input type="hidden" name="([\w-]+)" value="([^"]*)"')
         form = self.source.partition('class="act-form"')[2]
-        return dict(hidden.findall(form) or hidden.findall(self.source))
+        found = hidden.findall(form) or hidden.findall(self.source)
+        return {name: html.unescape(value) for name, value in found}
 
     def links(self, part: str) -> list[str]:
         """Addresses on the page whose path has this in it."""
