@@ -40,7 +40,7 @@ def perform(room: Room, request: HttpRequest, target: Model | None, act: Act) ->
         case Done() as answer:
             _write_down(room, request, target, act, key)
             messages.success(request, act.told(target, answer))
-            return HttpResponseRedirect(_where_to(room, request, target))
+            return HttpResponseRedirect(_where_afterwards(room, request, target))
         case Refused() as refused:
             form.tell(refused)
         case Silent():
@@ -70,10 +70,22 @@ def _show(room: Room, request: HttpRequest, target: Model | None, act: Act, form
 
 def _where_to(room: Room, request: HttpRequest, target: Model | None) -> str:
     """The object's page, or the list where there is no object (any more)."""
-    kind = f"admin:billing_{room.opts.model_name}"
     if target is None or room.get_object(request, str(target.pk)) is None:
-        return reverse(f"{kind}_changelist")
-    return reverse(f"{kind}_change", args=[target.pk])
+        return _list_of(room)
+    return reverse(f"admin:billing_{room.opts.model_name}_change", args=[target.pk])
+
+
+def _where_afterwards(room: Room, request: HttpRequest, target: Model | None) -> str:
+    """It was done, whatever befalls the database now: that must not look like a failure."""
+    try:
+        return _where_to(room, request, target)
+    except Error:
+        _log.warning("not_looked_at_afterwards", room=room.opts.model_name, exc_info=True)
+        return _list_of(room)
+
+
+def _list_of(room: Room) -> str:
+    return reverse(f"admin:billing_{room.opts.model_name}_changelist")
 
 
 def _write_down(room: Room, request: HttpRequest, target: Model | None, act: Act, key: str) -> None:
