@@ -89,13 +89,16 @@ def _list_of(room: Room) -> str:
 
 
 def _write_down(room: Room, request: HttpRequest, target: Model | None, act: Act, key: str) -> None:
-    """Who did it: to the API every administrator is the panel. The key is the operation's request id in the events."""
+    """Who did it: to the API every administrator is the panel. The key is the operation's request id in the events.
+
+    What it was done to stands there by its id alone: nobody comes here to erase a name.
+    """
     try:
         LogEntry.objects.create(
             user_id=int(request.user.pk or 0),
             content_type=ContentType.objects.get_for_model(room.model),
             object_id=str(target.pk) if target is not None else None,
-            object_repr=str(target or act.title)[:200],
+            object_repr=str(act.title if target is None else target.pk)[:200],
             action_flag=CHANGE if target is not None else ADDITION,
             change_message=f"{act.name} {key}",
         )

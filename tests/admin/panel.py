@@ -9,7 +9,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -142,6 +142,7 @@ class Panel:
     api: Api
     url: str
     boss: Administrator
+    environment: Mapping[str, str] = field(repr=False)
     others: list[Administrator] = field(default_factory=list)
 
     @contextmanager
@@ -166,6 +167,10 @@ class Panel:
         finally:
             self.api.before_answering = None
             admit(admitted=True)
+
+    async def is_prepared_again(self) -> None:
+        """As before each start."""
+        await _prepare(self.environment)
 
     async def somebody(self, role: str | None, language: str = "en") -> Administrator:
         """A new account in this role, logged in."""
@@ -210,14 +215,13 @@ async def panel_of(cinema: Cinema) -> AsyncIterator[Panel]:
         "BILLING_ADMIN_PASSWORD": PASSWORD,
         "BILLING_LOG_LEVEL": "WARNING",
     }
-    prepared = await asyncio.to_thread(_run, environment, "migrate")
-    assert prepared.wait() == 0
+    await _prepare(environment)
     process = _run(environment)
     boss = Administrator(f"http://127.0.0.1:{port}")
     try:
         await _until_ready(boss, process)
         await boss.logs_in("admin")
-        panel = Panel(cinema, api, f"http://127.0.0.1:{port}", boss)
+        panel = Panel(cinema, api, f"http://127.0.0.1:{port}", boss, environment)
         yield panel
         for other in panel.others:
             await other.browser.aclose()
@@ -228,7 +232,12 @@ async def panel_of(cinema: Cinema) -> AsyncIterator[Panel]:
         await api.ends()
 
 
-def _run(environment: dict[str, str], *words: str) -> subprocess.Popen[bytes]:
+async def _prepare(environment: Mapping[str, str]) -> None:
+    prepared = _run(environment, "migrate")
+    assert await asyncio.to_thread(prepared.wait) == 0
+
+
+def _run(environment: Mapping[str, str], *words: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-W", "error::DeprecationWarning:admin", "-m", "admin", *words]
     return subprocess.Popen(command, cwd=CHECKOUT, env=environment)  # noqa: S603 - our own module
 
