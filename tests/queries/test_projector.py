@@ -154,6 +154,39 @@ async def test_while_redis_is_down_the_rows_wait_and_nothing_is_lost(
             await eventually(lambda: nothing_waits(books), 15)
 
 
+async def test_once_a_redis_that_hung_is_back_an_outdated_page_does_not_wait_its_turn_out(
+    books: Books, engine: AsyncEngine, database_url: str
+) -> None:
+    user, _, [payment] = await somebody(books)
+    parked_until = text("SELECT retry_by FROM outbox WHERE projection = 'history' AND attempts = 0")
+    with throwaway_valkey() as own:
+        reader = RedisLine(own.url, pause_s=0.05)
+        pages = NewestPageCache(reader)
+        await pages.put(user, 1, b"old")
+        async with projecting(engine, database_url, own.url, None):
+            os.kill(pid_of(own), signal.SIGSTOP)
+            try:
+                await books.changed(user, payments=(payment,))
+                until = None
+
+                async def parked() -> bool:
+                    nonlocal until
+                    async with engine.connect() as connection:
+                        until = (await connection.execute(parked_until)).scalar_one_or_none()
+                    return until is not None
+
+                await eventually(parked)
+            finally:
+                os.kill(pid_of(own), signal.SIGCONT)
+            await eventually(lambda: nothing_waits(books), 15)
+            async with engine.connect() as connection:
+                now = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+            assert until is not None
+            assert now < until
+            assert await pages.get(user) is None
+        await reader.close()
+
+
 @pytest.mark.elasticsearch
 async def test_a_commit_is_found_in_elasticsearch_within_a_second(
     books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey, elasticsearch: EmbeddedElasticsearch
