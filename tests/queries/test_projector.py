@@ -187,6 +187,31 @@ async def test_once_a_redis_that_hung_is_back_an_outdated_page_does_not_wait_its
         await reader.close()
 
 
+async def test_of_a_large_table_a_rebuild_is_told_what_postgres_believes_and_does_not_count_it(
+    engine: AsyncEngine, redis: RedisLine
+) -> None:
+    class SeenEnoughError(Exception):
+        pass
+
+    def progress(done: int, of: int) -> None:
+        raise SeenEnoughError(of)
+
+    many = "INSERT INTO users (id) SELECT gen_random_uuid() FROM generate_series(1, 10500) RETURNING id"
+    believed = "UPDATE pg_class SET reltuples = 7000000 WHERE oid = 'users'::regclass"
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE users SET (autovacuum_enabled = off)"))
+            made = list((await connection.execute(text(many))).scalars())
+            await connection.execute(text(believed))
+        with pytest.raises(SeenEnoughError, match=r"^7000000$"):
+            await rebuild_cache(engine, redis, HandClock(NOW), Rules(), progress)
+    finally:
+        async with engine.begin() as connection:
+            await connection.execute(text("DELETE FROM users WHERE id = ANY(:made)"), {"made": made})
+            await connection.execute(text("ALTER TABLE users RESET (autovacuum_enabled)"))
+            await connection.execute(text("ANALYZE users"))
+
+
 @pytest.mark.elasticsearch
 async def test_a_commit_is_found_in_elasticsearch_within_a_second(
     books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey, elasticsearch: EmbeddedElasticsearch
