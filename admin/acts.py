@@ -43,6 +43,10 @@ class ActForm(forms.Form):
             if isinstance(field.widget, forms.TextInput | forms.Textarea):
                 field.widget.attrs.setdefault("class", "vTextField")
 
+    def given(self) -> Mapping[str, Any]:
+        """What the act is asked to do; valid forms only."""
+        return self.cleaned_data
+
     def tell(self, refused: Refused) -> None:
         """Show why it was refused, beside the field where there is one."""
         for name, message in refused.fields.items():
@@ -54,6 +58,19 @@ class ActForm(forms.Form):
 
     def _start_anew(self) -> None:
         self.data = {**{name: self.data[name] for name in self.data}, self.add_prefix("key"): new_key()}
+
+
+class EditForm(ActForm):
+    """For what is there already. Fields with `show_hidden_initial` carry along what stood in them at first."""
+
+    def given(self) -> Mapping[str, Any]:
+        """Without what was left as it stood: somebody else may have changed that meanwhile."""
+        changed = set(self.changed_data)
+        return {
+            name: value
+            for name, value in self.cleaned_data.items()
+            if name in changed or not self.fields[name].show_hidden_initial
+        }
 
 
 class Act(ABC):
@@ -78,7 +95,7 @@ class Act(ABC):
 
     @abstractmethod
     def ask(self, target: Any, given: Mapping[str, Any], key: str) -> Asked:
-        """The request; `given` is what the form holds."""
+        """The request; `given` is what the form was given."""
 
     @abstractmethod
     def told(self, target: Any, answer: Done) -> Text:

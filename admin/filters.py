@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
@@ -15,6 +15,8 @@ from django.utils import timezone
 
 from admin.models import PaymentSystem
 from admin.wording import say
+
+_TOO_MUCH: Final = 2**62 // 100
 
 
 class _Span(admin.ListFilter):
@@ -76,12 +78,17 @@ class DaySpan(_Span):
     def read(self, text: str) -> datetime | None:
         try:
             day = datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007 - a day; its zone is the reader's, given below
-        except ValueError:
+            _next(day)
+        except (ValueError, OverflowError):  # after the last day of the calendar there is none
             return None
         return timezone.make_aware(datetime.combine(day, time.min))
 
     def until(self, highest: datetime) -> dict[str, Any]:
-        return {f"{self.column}__lt": highest + timedelta(days=1)}
+        return {f"{self.column}__lt": _next(highest)}
+
+
+def _next(day: datetime) -> datetime:
+    return day + timedelta(days=1)
 
 
 class AmountSpan(_Span):
@@ -93,10 +100,10 @@ class AmountSpan(_Span):
 
     def read(self, text: str) -> int | None:
         try:
-            kopecks = int(Decimal(text.strip().replace(",", ".").replace("\u00a0", "")) * 100)
-        except (InvalidOperation, ValueError, OverflowError):
+            roubles = Decimal(text.strip().replace(",", ".").replace("\u00a0", ""))
+            return int(roubles * 100) if 0 <= roubles < _TOO_MUCH else None
+        except InvalidOperation:
             return None
-        return kopecks if 0 <= kopecks < 2**62 else None
 
 
 class OfPaymentSystem(admin.SimpleListFilter):

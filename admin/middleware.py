@@ -57,8 +57,9 @@ class PlainTrouble:
         """None leaves it to Django."""
         if not isinstance(error, Error):
             return None
-        too_broad = "statement timeout" in str(error)
-        return render(request, "billing/trouble.html", {"too_broad": too_broad}, status=503)
+        sent = request.method == "POST"  # the trouble may have come after it was done
+        too_broad = not sent and "statement timeout" in str(error)
+        return render(request, "billing/trouble.html", {"sent": sent, "too_broad": too_broad}, status=503)
 
 
 plain_trouble = PlainTrouble

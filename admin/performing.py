@@ -36,11 +36,11 @@ def perform(room: Room, request: HttpRequest, target: Model | None, act: Act) ->
     if not form.is_valid():
         return _show(room, request, target, act, form)
     key = str(form.cleaned_data["key"])
-    match commands_api().ask(act.ask(target, form.cleaned_data, key)):
+    match commands_api().ask(act.ask(target, form.given(), key)):
         case Done() as answer:
             _write_down(room, request, target, act, key)
             messages.success(request, act.told(target, answer))
-            return HttpResponseRedirect(_where_to(room, request, target))
+            return HttpResponseRedirect(_where_afterwards(room, request, target))
         case Refused() as refused:
             form.tell(refused)
         case Silent():
@@ -70,20 +70,35 @@ def _show(room: Room, request: HttpRequest, target: Model | None, act: Act, form
 
 def _where_to(room: Room, request: HttpRequest, target: Model | None) -> str:
     """The object's page, or the list where there is no object (any more)."""
-    kind = f"admin:billing_{room.opts.model_name}"
     if target is None or room.get_object(request, str(target.pk)) is None:
-        return reverse(f"{kind}_changelist")
-    return reverse(f"{kind}_change", args=[target.pk])
+        return _list_of(room)
+    return reverse(f"admin:billing_{room.opts.model_name}_change", args=[target.pk])
+
+
+def _where_afterwards(room: Room, request: HttpRequest, target: Model | None) -> str:
+    """It was done, whatever befalls the database now: that must not look like a failure."""
+    try:
+        return _where_to(room, request, target)
+    except Error:
+        _log.warning("not_looked_at_afterwards", room=room.opts.model_name, exc_info=True)
+        return _list_of(room)
+
+
+def _list_of(room: Room) -> str:
+    return reverse(f"admin:billing_{room.opts.model_name}_changelist")
 
 
 def _write_down(room: Room, request: HttpRequest, target: Model | None, act: Act, key: str) -> None:
-    """Who did it: to the API every administrator is the panel. The key is the operation's request id in the events."""
+    """Who did it: to the API every administrator is the panel. The key is the operation's request id in the events.
+
+    What it was done to stands there by its id alone: nobody comes here to erase a name.
+    """
     try:
         LogEntry.objects.create(
             user_id=int(request.user.pk or 0),
             content_type=ContentType.objects.get_for_model(room.model),
             object_id=str(target.pk) if target is not None else None,
-            object_repr=str(target or act.title)[:200],
+            object_repr=str(act.title if target is None else target.pk)[:200],
             action_flag=CHANGE if target is not None else ADDITION,
             change_message=f"{act.name} {key}",
         )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 import structlog
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.db.models import F
 
 FIRST: Final = "admin"
 ADMINISTRATORS: Final = "Administrators"
@@ -26,6 +28,7 @@ def prepare(first_password: str | None) -> None:
     call_command("migrate", interactive=False, verbosity=0)
     with transaction.atomic():
         _make_roles()
+        _name_nobody()
         if first_password is not None:
             _make_first(first_password)
     connection.close()
@@ -39,6 +42,12 @@ def _make_roles() -> None:
     support.permissions.set(ours.filter(codename__startswith="view_"))
     administrators, _ = Group.objects.get_or_create(name=ADMINISTRATORS)
     administrators.permissions.set(ours)
+
+
+def _name_nobody() -> None:
+    """Earlier versions wrote e-mail addresses and names into the log, where erasing a person does not look."""
+    of_people = LogEntry.objects.filter(content_type__app_label="billing", content_type__model="person")
+    of_people.exclude(object_repr=F("object_id")).update(object_repr=F("object_id"))
 
 
 def _make_first(password: str) -> None:

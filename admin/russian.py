@@ -345,4 +345,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "The panel's token does not permit this: it needs the scope billing:admin (BILLING_ADMIN_API_TOKEN).": (
         "Токен панели этого не разрешает: нужен scope billing:admin (BILLING_ADMIN_API_TOKEN)."
     ),
+    "It is not known whether what you sent was done. Look before you send it again.": (
+        "Неизвестно, исполнено ли отправленное. Проверьте, прежде чем отправлять снова."
+    ),
 }

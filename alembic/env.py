@@ -30,7 +30,12 @@ def run() -> None:
         # A migration that waits for a lock makes everybody behind it wait too: it gives up soon and is run again.
         connection.execute(text("SET lock_timeout = '3s'"))
         connection.commit()
-        context.configure(connection=connection, target_metadata=metadata, compare_server_default=False)
+        context.configure(
+            connection=connection,
+            target_metadata=metadata,
+            compare_server_default=False,
+            transaction_per_migration=True,  # else the locks of all of them are held until the last one is through
+        )
         with context.begin_transaction():
             context.run_migrations()
 

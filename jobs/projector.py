@@ -21,8 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from domain.ports import Clock
 from domain.rules import Rules
 from infrastructure.clock import HeldClock, SystemClock
-from infrastructure.elasticsearch.history_writer import HistoryIsGone, HistoryWriter
-from infrastructure.elasticsearch.indices import HistoryIndices, RebuildOvertaken
+from infrastructure.elasticsearch.history_writer import HistoryWriter
+from infrastructure.elasticsearch.indices import HistoryIndices, HistoryIsGone, RebuildOvertaken
 from infrastructure.elasticsearch.line import ElasticsearchLine, ElasticsearchRefusal, ElasticsearchUnavailable
 from infrastructure.observability.logs import configure_logs
 from infrastructure.postgres.exclusive import HeldByAnother, exclusive
@@ -76,11 +76,16 @@ class Projector:
         self.history.bell.ring()
 
     async def _look_after_index(self) -> None:
-        """An Elasticsearch that is new or was emptied gets its history; what a dead rebuild left is removed."""
+        """An Elasticsearch that is new or was emptied gets its history, one that lost a month gets all of it again.
+
+        What a dead rebuild left is removed.
+        """
         assert self._indices is not None
         assert self._writer is not None
         while True:
             try:
+                if await self._indices.drop_what_has_a_gap():
+                    log.error("history_is_dropped", why="an index of it is gone")
                 state = await self._indices.generations()
                 if state is None:
                     log.warning("history_is_rebuilt", why="Elasticsearch has none")

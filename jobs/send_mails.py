@@ -15,17 +15,20 @@ from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Update, and_, bindparam, func, select, update
+from sqlalchemy import Update, and_, bindparam, case, func, null, select, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.person import Unavailable
 from domain.ports import Clock, Directory
+from infrastructure.ids import new_id
 from infrastructure.mail.letters import Letter, render
 from infrastructure.mail.smtp import Mail, Sent, SmtpSender, TryLater, Undeliverable
 from infrastructure.mail.wording import DEFAULT_ZONE
 from infrastructure.observability.redaction import redact_text
 from infrastructure.observability.request_id import following
+from infrastructure.postgres.cases import PostgresCases
+from infrastructure.postgres.line import PostgresLine, Prepared
 from infrastructure.postgres.tables import mails, payment_methods, payments, subscriptions, users
 from infrastructure.postgres.wall import WALL_NOW
 from jobs.places import Places
@@ -37,11 +40,15 @@ _AT_ONCE: Final = 4
 _LEASE_S: Final = 60
 _TRY_S: Final = 45.0  # well within the lease, so that no other worker starts on a mail that is still being sent
 _LONGEST_PAUSE_S: Final = 300
+_LONGEST_PAUSE_AFTER_REFUSALS_S: Final = 3600
+_REFUSED_FOR: Final = timedelta(days=3)
 _LONGEST_ERROR: Final = 500
 
 
 _IS_DUE = and_(mails.c.status == "owed", mails.c.retry_by <= WALL_NOW)
-_HOW_MANY = select(func.count()).select_from(select(mails.c.id).where(_IS_DUE).limit(bindparam("most")).subquery())
+_HOW_MANY = Prepared(
+    select(func.count()).select_from(select(mails.c.id).where(_IS_DUE).limit(bindparam("most")).subquery())
+)
 _DUE_LONGEST = (
     select(mails.c.id)
     .where(_IS_DUE)
@@ -51,14 +58,14 @@ _DUE_LONGEST = (
     .scalar_subquery()
 )
 _OWED = ("id", "user_id", "events", "object_id", "facts", "request_id", "attempts")
-_TAKE = (
+_TAKE = Prepared(
     update(mails)
     .where(mails.c.id == _DUE_LONGEST)
     .values(retry_by=WALL_NOW + timedelta(seconds=_LEASE_S), attempts=mails.c.attempts + 1)
     .returning(*(mails.c[name] for name in _OWED))
 )
 _STILL_OWED = update(mails).where(mails.c.id == bindparam("its_id"), mails.c.status == "owed")
-_SENT = _STILL_OWED.values(status="sent", sent_at=bindparam("at"), retry_by=None, last_error=None)
+_SENT = _STILL_OWED.values(status="sent", sent_at=bindparam("at"), retry_by=None, last_error=None, refused_since=None)
 _CHARGED = (
     select(payment_methods.c.title)
     .join(payments, payments.c.payment_method_id == payment_methods.c.id)
@@ -72,14 +79,16 @@ _TO_BE_CHARGED = (
     .where(payment_methods.c.removed_at.is_(None))
     .scalar_subquery()
 )
-_READER = select(
-    users.c.email,
-    users.c.name,
-    users.c.locale,
-    users.c.zone,
-    users.c.erased_at,
-    func.coalesce(_CHARGED, _TO_BE_CHARGED).label("method_title"),
-).where(users.c.id == bindparam("reader"))
+_READER = Prepared(
+    select(
+        users.c.email,
+        users.c.name,
+        users.c.locale,
+        users.c.zone,
+        users.c.erased_at,
+        func.coalesce(_CHARGED, _TO_BE_CHARGED).label("method_title"),
+    ).where(users.c.id == bindparam("reader"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,7 @@ class MailRoom:
         clock: Clock,
         directory: Directory | None = None,
     ) -> None:
+        self._books = engine
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # each statement stands for itself
         self._sender = sender
         self._account_url = account_url
@@ -156,13 +166,13 @@ class MailRoom:
     async def _due(self, most: int) -> int:
         """How many are due, at most so many: no more lanes than mails, and mostly none."""
         async with self._engine.connect() as connection:
-            return int((await connection.execute(_HOW_MANY, {"most": most})).scalar_one())
+            return int(await (await PostgresLine.for_itself(connection)).value(_HOW_MANY, {"most": most}))
 
     async def _take(self) -> _Owed | None:
         """Claim the mail that has been due longest, or None."""
         async with self._engine.connect() as connection:
-            row = (await connection.execute(_TAKE)).one_or_none()
-        return None if row is None else _Owed(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+            row = await (await PostgresLine.for_itself(connection)).row(_TAKE, {})
+        return None if row is None else _Owed(**row)
 
     async def _handle(self, owed: _Owed) -> bool:
         """One try, written down. Whatever goes wrong, the mail comes back: at the latest when its lease ends."""
@@ -175,24 +185,24 @@ class MailRoom:
             except Exception as error:
                 log.exception("mail_try_failed", **about)
                 outcome = TryLater(f"{type(error).__name__}: {error}")
-            await self._note(owed, outcome, at)
+            status = await self._note(owed, outcome, at)
         except Exception:
             log.exception("mail_outcome_not_written", **about)
             return False
         if isinstance(outcome, Sent):
             log.info("mail_sent", **about)
             return True
-        level = log.info if isinstance(outcome, TryLater) else log.warning
-        level("mail_later" if isinstance(outcome, TryLater) else "mail_undeliverable", why=_fit(outcome.why), **about)
+        level, event = (log.warning, "mail_undeliverable") if status == "undeliverable" else (log.info, "mail_later")
+        level(event, why=_fit(outcome.why), **about)
         return False
 
     async def _try(self, owed: _Owed, at: datetime) -> Sent | TryLater | Undeliverable:
         facts = dict(owed.facts)
         person = await self._reader(owed, facts)
         if person is None:
-            return Undeliverable("the person is not known")
+            return Undeliverable("the person is not known", address=True)
         if person.erased_at is not None:
-            return Undeliverable("the person was erased")
+            return Undeliverable("the person was erased", address=True)
         if not (person.email or "").strip():
             told = await self._introduced(owed.user_id, person)
             if isinstance(told, Unavailable):
@@ -200,7 +210,7 @@ class MailRoom:
             person = told
         address = (person.email or "").strip()
         if not address:
-            return Undeliverable("the person has no e-mail address")
+            return Undeliverable("the person has no e-mail address", address=True)
         if person.name:
             facts["person_name"] = person.name
         if person.method_title:
@@ -230,8 +240,8 @@ class MailRoom:
         renewing = _uuid(facts.get("subscription_id")) if reminds else None
         about = {"reader": owed.user_id, "payment": _uuid(facts.get("payment_id")), "renewing": renewing}
         async with self._engine.connect() as connection:
-            row = (await connection.execute(_READER, about)).one_or_none()
-        return None if row is None else _Reader(*row)
+            row = await (await PostgresLine.for_itself(connection)).row(_READER, about)
+        return None if row is None else _Reader(**row)
 
     async def _introduced(self, user_id: UUID, known: _Reader) -> _Reader | Unavailable:
         """As auth knows them, where it does; kept for the next mail."""
@@ -257,28 +267,74 @@ class MailRoom:
             links["status_url"] = _about(self._account_url, "payment", payment_id)
         return links
 
-    async def _note(self, owed: _Owed, outcome: Sent | TryLater | Undeliverable, at: datetime) -> None:
-        """Write the outcome down. That a mail was sent is true whoever holds it now; the rest is this try's only."""
+    async def _note(self, owed: _Owed, outcome: Sent | TryLater | Undeliverable, at: datetime) -> str | None:
+        """Write the outcome down; the status that the mail has by it, None where another try holds it.
+
+        That a mail was sent is true whoever holds it now; the rest is this try's only.
+        """
         told: dict[str, object] = {"its_id": owed.id}
         match outcome:
             case Sent():
                 change, told["at"] = _SENT, at
-            case TryLater(why):
-                pause = timedelta(seconds=pause_s(owed.attempts))
-                change = _mine(owed).values(retry_by=WALL_NOW + pause, last_error=_fit(why))
+            case TryLater(why, refused):
+                change = _refused(owed, why) if refused else _later(owed, why)
             case Undeliverable(why):
                 change = _mine(owed).values(status="undeliverable", retry_by=None, last_error=_fit(why))
         try:
-            async with self._engine.connect() as connection:
-                await connection.execute(change, told)
+            return await self._write(owed, outcome, at, change, told)
         except DBAPIError:  # a connection that Postgres's restart broke meanwhile; unwritten, the mail is sent twice
-            async with self._engine.connect() as connection:
-                await connection.execute(change, told)
+            return await self._write(owed, outcome, at, change, told)
+
+    async def _write(
+        self,
+        owed: _Owed,
+        outcome: Sent | TryLater | Undeliverable,
+        at: datetime,
+        change: Update,
+        told: Mapping[str, object],
+    ) -> str | None:
+        """With its case or not at all: nothing that a person waits for is given up silently."""
+        async with self._books.begin() as connection:
+            written = await connection.execute(change.returning(mails.c.status), told)
+            status: str | None = written.scalar_one_or_none()
+            if status == "undeliverable" and not (isinstance(outcome, Undeliverable) and outcome.address):
+                assert not isinstance(outcome, Sent)
+                await self._open_case(connection, owed, outcome.why, at)
+        return status
+
+    async def _open_case(self, connection: AsyncConnection, owed: _Owed, why: str, at: datetime) -> None:
+        await PostgresCases(PostgresLine(connection), new_id).open(
+            "mail_undeliverable",
+            str(owed.id),
+            f"It is given up after {owed.attempts} tries, though not for its address: {_fit(why)}",
+            at,
+            user_id=owed.user_id,
+            payment_id=_uuid(owed.facts.get("payment_id")),
+            refund_id=_uuid(owed.facts.get("refund_id")),
+            facts={"events": owed.events, "attempts": owed.attempts},
+        )
 
 
-def pause_s(attempts: int) -> int:
+def pause_s(attempts: int, longest_s: int = _LONGEST_PAUSE_S) -> int:
     """Seconds until the next try after so many: 2, 4, 8, … up to five minutes."""
-    return min(1 << min(attempts, 16), _LONGEST_PAUSE_S)
+    return min(1 << min(attempts, 16), longest_s)
+
+
+def _later(owed: _Owed, why: str) -> Update:
+    pause = timedelta(seconds=pause_s(owed.attempts))
+    return _mine(owed).values(retry_by=WALL_NOW + pause, refused_since=None, last_error=_fit(why))
+
+
+def _refused(owed: _Owed, why: str) -> Update:
+    """Tried again for three days: a server that is set up wrongly refuses everybody, and is put right."""
+    pause = timedelta(seconds=pause_s(owed.attempts, _LONGEST_PAUSE_AFTER_REFUSALS_S))
+    given_up = mails.c.refused_since <= func.statement_timestamp() - _REFUSED_FOR  # one instant in both columns
+    return _mine(owed).values(
+        status=case((given_up, "undeliverable"), else_="owed"),
+        retry_by=case((given_up, null()), else_=WALL_NOW + pause),
+        refused_since=func.coalesce(mails.c.refused_since, WALL_NOW),
+        last_error=_fit(why),
+    )
 
 
 def _mine(owed: _Owed) -> Update:

@@ -12,7 +12,7 @@ from functools import partial
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Table, delete, or_, select
+from sqlalchemy import Table, delete, or_, select, tuple_
 
 from bootstrap import Service
 from commands.collect_payment import CollectPayment, collect, collect_payment
@@ -196,15 +196,23 @@ class Sweeps:
     async def old_keys(self) -> int:
         """Idempotency keys live longer than the seven days that callers may rely on, and no longer.
 
-        So do the traces of work that failed and has not been due since.
+        So do the traces of work that failed and has not been due since. However many keys have gathered, no statement
+        takes so many that it is given up: what was deleted stays deleted, and the next one goes on.
         """
         for duty in (self._renewing, self._reminding, self._ending, self._collecting, self._returning, self._following):
             await duty.forget_old()
         keys, now = idempotency_keys.c, self._service.clock.now()
         # By both clocks: one that is ahead for an hour must not make a repeated request a new one.
         old = (keys.created_at < now - _KEYS_LIVE) & (keys.leased_until < WALL_NOW - _KEYS_LIVE)
+        its_name = tuple_(keys.caller, keys.route, keys.key)
+        some = select(keys.caller, keys.route, keys.key).where(old).limit(_AT_A_TIME)
+        forget = delete(idempotency_keys).where(its_name.in_(some), old)  # the second time for one just used again
+        gone, last = 0, _AT_A_TIME
         async with self._engine.connect() as connection:
-            return (await connection.execute(delete(idempotency_keys).where(old))).rowcount
+            while last == _AT_A_TIME:
+                last = (await connection.execute(forget)).rowcount
+                gone += last
+        return gone
 
     async def old_notifications(self) -> int:
         """Forget what was looked into long ago, strangers' much sooner: a payment system repeats itself for a day."""

@@ -11,7 +11,7 @@ from django import forms
 from django.contrib import admin
 
 from admin import looks
-from admin.acts import Act, ActForm, Text
+from admin.acts import Act, ActForm, EditForm, Text
 from admin.commands_api import Asked, Done
 from admin.models import PaymentSystem
 from admin.room import Fact, Room
@@ -53,9 +53,9 @@ class NewSystemForm(_SettingsForm):
     field_order = ("key", "code", "name", "adapter", *_SETTINGS, "enabled")
 
 
-class SystemForm(_SettingsForm):
-    name = forms.CharField(label=say("Name"), max_length=200)
-    enabled = forms.BooleanField(label=say("Enabled"), required=False)
+class SystemForm(EditForm, _SettingsForm):
+    name = forms.CharField(label=say("Name"), max_length=200, show_hidden_initial=True)
+    enabled = forms.BooleanField(label=say("Enabled"), required=False, show_hidden_initial=True)
     field_order = ("key", "name", *_SETTINGS, "enabled")
 
 
@@ -91,8 +91,8 @@ class EditSystem(Act):
         return {"name": target.name, "enabled": target.enabled}
 
     def ask(self, target: PaymentSystem, given: Mapping[str, Any], key: str) -> Asked:
-        body = {"name": given["name"], "enabled": given["enabled"], "settings": _settings(given)}
-        return Asked("PATCH", f"{_PATH}/{quote(target.code)}", body, key)
+        body = {name: given[name] for name in ("name", "enabled") if name in given}
+        return Asked("PATCH", f"{_PATH}/{quote(target.code)}", {**body, "settings": _settings(given)}, key)
 
     def told(self, target: PaymentSystem, answer: Done) -> Text:
         return said("The payment system was changed")

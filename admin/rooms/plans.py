@@ -14,7 +14,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 
 from admin import looks
-from admin.acts import Act, ActForm, Text, rubles
+from admin.acts import Act, ActForm, EditForm, Text, rubles
 from admin.commands_api import Asked, Done
 from admin.models import PERIOD_UNIT, Plan, PlanPrice
 from admin.present import present
@@ -28,13 +28,14 @@ def length(plan: Plan) -> str:
     return counted(plan.period_count, plan.period_unit)
 
 
-def _price_field() -> forms.DecimalField:
+def _price_field(*, show_hidden_initial: bool = False) -> forms.DecimalField:
     return forms.DecimalField(
         label=say("Price, ₽"),
         min_value=Decimal(1),
         max_value=Decimal("999999.99"),
         decimal_places=2,
         localize=True,
+        show_hidden_initial=show_hidden_initial,
         help_text=say("It holds at once for new subscriptions; running ones pay it from their next renewal on."),
     )
 
@@ -65,13 +66,17 @@ class NewPlanForm(ActForm):
     }
 
 
-class PlanForm(ActForm):
-    name = forms.CharField(label=say("Name"), max_length=200)
-    price = _price_field()
+class PlanForm(EditForm):
+    name = forms.CharField(label=say("Name"), max_length=200, show_hidden_initial=True)
+    price = _price_field(show_hidden_initial=True)
     description = forms.CharField(
-        label=say("Description"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 3})
+        label=say("Description"),
+        max_length=2000,
+        required=False,
+        show_hidden_initial=True,
+        widget=forms.Textarea(attrs={"rows": 3}),
     )
-    available = forms.BooleanField(label=say("For sale"), required=False)
+    available = forms.BooleanField(label=say("For sale"), required=False, show_hidden_initial=True)
 
     sent_as: ClassVar[Mapping[str, str]] = {"price.value": "price"}
 
@@ -111,8 +116,10 @@ class EditPlan(Act):
         }
 
     def ask(self, target: Plan, given: Mapping[str, Any], key: str) -> Asked:
-        body = {name: given[name] for name in ("name", "description", "available")}
-        return Asked("PATCH", f"{_PATH}/{quote(target.code)}", {**body, "price": rubles(given["price"])}, key)
+        body = {name: given[name] for name in ("name", "description", "available") if name in given}
+        if "price" in given:
+            body["price"] = rubles(given["price"])
+        return Asked("PATCH", f"{_PATH}/{quote(target.code)}", body, key)
 
     def told(self, target: Plan, answer: Done) -> Text:
         return said("The plan was changed")

@@ -17,6 +17,7 @@ _NAMED = sa.text("card_id IS NOT NULL")
 
 
 def upgrade() -> None:
+    # What stands before the block is kept if this is cut short in it: all of it can be done again.
     op.create_table(
         "cards",
         sa.Column("id", sa.UUID(), nullable=False),
@@ -49,19 +50,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cards")),
         comment="Persons' stored cards (PAY-13): number and holder sealed by the vault under key_id, fingerprint an HMAC of the "
         "number. A CVC stands nowhere. A removed card stays for the payments that name it and keeps no secret.",
+        if_not_exists=True,
     )
-    op.create_index("uq_cards_kept", "cards", ["user_id", "fingerprint"], unique=True, postgresql_where=_KEPT)
-    op.create_index("ix_cards_user", "cards", ["user_id", sa.text("created_at DESC"), sa.text("id DESC")])
-    op.create_index("ix_cards_key", "cards", ["key_id", "id"], postgresql_where=sa.text("key_id IS NOT NULL"))
+    kept, by_key = ["user_id", "fingerprint"], ["key_id", "id"]
+    newest_first: list[str | sa.TextClause] = ["user_id", sa.text("created_at DESC"), sa.text("id DESC")]
+    op.create_index("uq_cards_kept", "cards", kept, unique=True, postgresql_where=_KEPT, if_not_exists=True)
+    op.create_index("ix_cards_user", "cards", newest_first, if_not_exists=True)
+    op.create_index("ix_cards_key", "cards", by_key, postgresql_where=sa.text("key_id IS NOT NULL"), if_not_exists=True)
     # Nobody has paid with a card yet: all of it is a note in the catalogue, and the checks read without keeping anybody.
-    op.add_column("payments", sa.Column("card_id", sa.UUID(), nullable=True))
+    op.add_column("payments", sa.Column("card_id", sa.UUID(), nullable=True), if_not_exists=True)
     op.execute(
-        "ALTER TABLE payments ADD CONSTRAINT fk_payments_card_id_cards FOREIGN KEY (card_id) REFERENCES cards (id) NOT VALID, "
+        "ALTER TABLE payments DROP CONSTRAINT IF EXISTS fk_payments_card_id_cards, "
+        "DROP CONSTRAINT IF EXISTS ck_payments_card, "
+        "ADD CONSTRAINT fk_payments_card_id_cards FOREIGN KEY (card_id) REFERENCES cards (id) NOT VALID, "
         "ADD CONSTRAINT ck_payments_card CHECK ((pays_with = 'card') = (card_id IS NOT NULL)) NOT VALID"
     )
     with op.get_context().autocommit_block():
         for name in ("fk_payments_card_id_cards", "ck_payments_card"):
             op.execute(f"ALTER TABLE payments VALIDATE CONSTRAINT {name}")
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_payments_card")  # one that was cut short is not valid
         op.create_index(
             "ix_payments_card", "payments", ["card_id"], postgresql_where=_NAMED, postgresql_concurrently=True
         )

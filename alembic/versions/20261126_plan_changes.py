@@ -32,17 +32,21 @@ _RULES = (
 def upgrade() -> None:
     # A constant default and a column without one are notes in the catalogue: no row is written (Postgres 11 and later).
     # Constraints are validated afterwards, which reads all rows and keeps nobody from writing meanwhile.
-    op.add_column("payments", sa.Column("credit", sa.BigInteger(), server_default=_NO_CREDIT, nullable=False))
-    op.add_column(
-        "subscriptions", sa.Column("period_credit", sa.BigInteger(), server_default=_NO_CREDIT, nullable=False)
-    )
-    op.add_column("subscriptions", sa.Column("next_plan_id", sa.UUID(), nullable=True))
-    op.add_column("subscriptions", sa.Column("trial_plan_id", sa.UUID(), nullable=True))
+    # What stands before the block is kept if this is cut short in it: all of it can be done again.
+    for table, column in (
+        ("payments", sa.Column("credit", sa.BigInteger(), server_default=_NO_CREDIT, nullable=False)),
+        ("subscriptions", sa.Column("period_credit", sa.BigInteger(), server_default=_NO_CREDIT, nullable=False)),
+        ("subscriptions", sa.Column("next_plan_id", sa.UUID(), nullable=True)),
+        ("subscriptions", sa.Column("trial_plan_id", sa.UUID(), nullable=True)),
+    ):
+        op.add_column(table, column, if_not_exists=True)
     for table, name, rule in _RULES:
-        op.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {rule} NOT VALID")
+        op.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}, ADD CONSTRAINT {name} {rule} NOT VALID")
     with op.get_context().autocommit_block():
         for table, name, _ in _RULES:
             op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
+        for name in ("ix_subscriptions_next_plan", "uq_subscriptions_one_trial"):  # one that was cut short is not valid
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         op.create_index(
             "ix_subscriptions_next_plan",
             "subscriptions",

@@ -18,8 +18,13 @@ _OLD = "refunded >= 0 AND refund_reserved >= 0 AND refunded + refund_reserved <=
 
 def upgrade() -> None:
     # A constant default is a note in the catalogue: no row is written (Postgres 11 and later).
-    op.add_column("payments", sa.Column("credited", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
-    op.execute(f"ALTER TABLE payments ADD CONSTRAINT {_NAME}_new CHECK ({_NEW}) NOT VALID")
+    # What stands before the block is kept if this is cut short in it or after it: all of it can be done again.
+    credited = sa.Column("credited", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
+    op.add_column("payments", credited, if_not_exists=True)
+    op.execute(
+        f"ALTER TABLE payments DROP CONSTRAINT IF EXISTS {_NAME}_new, "
+        f"ADD CONSTRAINT {_NAME}_new CHECK ({_NEW}) NOT VALID"
+    )
     with op.get_context().autocommit_block():  # reads all rows, and keeps nobody from writing meanwhile
         op.execute(f"ALTER TABLE payments VALIDATE CONSTRAINT {_NAME}_new")
     op.execute(f"ALTER TABLE payments DROP CONSTRAINT {_NAME}")

@@ -8,16 +8,12 @@ from typing import Final
 from uuid import UUID
 
 from infrastructure.elasticsearch.history_document import HistoryDocument
-from infrastructure.elasticsearch.indices import HistoryIndices
+from infrastructure.elasticsearch.indices import HistoryIndices, HistoryIsGone
 from infrastructure.elasticsearch.line import ElasticsearchLine, ElasticsearchRefusal, ElasticsearchUnavailable
 
 _LATE: Final = 409
 _OVERLOADED: Final = 429
 _PATIENCE_S: Final = 15.0
-
-
-class HistoryIsGone(Exception):  # noqa: N818 -- named for what happened
-    """An index that should be there is not: Elasticsearch was emptied, or a generation was given up."""
 
 
 class HistoryWriter:

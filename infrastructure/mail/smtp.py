@@ -24,6 +24,9 @@ _TOKEN = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9._+-]{1,120}@[A-Za-z0-9._-]{1,120}>")
 _NOT_FOR_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _MAX_SUBJECT = 250
+_ENHANCED = re.compile(r"5\.(\d{1,3})\.(\d{1,3})(?!\d)")  # RFC 3463: what a refusal is about
+_NO_SUCH_READER = frozenset({550, 551, 553})
+_OF_THE_SENDER = frozenset({"7", "8"})  # 5.1.7 and 5.1.8 are about an address as well: ours
 _TLS_PORT = 465  # TLS from the first byte (RFC 8314)
 _GOODBYE_S = 2.0
 
@@ -54,16 +57,21 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """Not sent, or not known to be: the server is out, slow, or asked for patience."""
+    """Not sent, or not known to be: the server is out, slow, or asked for patience.
+
+    `refused`: it says that it never will, as servers also do while something is wrong with them, or with us.
+    """
 
     why: str
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Undeliverable:
-    """This mail will never be taken; sending it again is of no use."""
+    """This mail will never be taken; sending it again is of no use. `address`: for nobody can be reached by it."""
 
     why: str
+    address: bool = False
 
 
 class _Policy(EmailPolicy):
@@ -109,7 +117,7 @@ class SmtpSender:
         try:
             message = self._message(mail)
         except ValueError as error:
-            return Undeliverable(f"no mail can be made of it: {error}")
+            return Undeliverable(f"no mail can be made of it: {error}", address=not _ADDRESS.fullmatch(mail.to))
         client = aiosmtplib.SMTP(
             hostname=self._host,
             port=self._port,
@@ -183,13 +191,23 @@ def _one_line(text: str) -> str:
 
 
 def _judge(error: Exception) -> TryLater | Undeliverable:
-    """Only what is said about this mail or its reader is final; the rest is the server's or the operator's trouble."""
+    """Only what is said about the reader's address is final; the rest is the server's or the operator's trouble."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused) and error.recipients:
         return _judge(error.recipients[0])
     if isinstance(error, aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPDataError) and error.code >= 500:
-        return Undeliverable(f"refused with {error.code}: {_one_line(error.message)}")
+        why = f"refused with {error.code}: {_one_line(error.message)}"
+        return Undeliverable(why, address=True) if _knows_no_such_reader(error) else TryLater(why, refused=True)
     if isinstance(error, aiosmtplib.SMTPNotSupported):
-        return Undeliverable("the server can't write to such an address")
+        return TryLater("the server can't write to such an address", refused=True)
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return TryLater(f"answered {error.code}: {_one_line(error.message)}")
     return TryLater(f"{type(error).__name__}: {_one_line(str(error))}")
+
+
+def _knows_no_such_reader(error: aiosmtplib.SMTPResponseException) -> bool:
+    of_reader = isinstance(error, aiosmtplib.SMTPRecipientRefused) and error.code in _NO_SUCH_READER
+    told = _ENHANCED.match(error.message)
+    if told is None:
+        return of_reader
+    subject, detail = told.groups()
+    return detail not in _OF_THE_SENDER if subject == "1" else of_reader and subject != "7"  # which is policy

@@ -481,12 +481,14 @@ mails = Table(
     _time("created_at", required=True),
     _time("sent_at"),
     _text("last_error"),
+    _time("refused_since"),
     _one_of("status", "owed", "sent", "undeliverable"),
     CheckConstraint("(status = 'owed') = (retry_by IS NOT NULL)", name="owed"),
     Index("ix_mails_owed", "retry_by", postgresql_where=text("retry_by IS NOT NULL")),
     Index("ix_mails_user", "user_id"),
     comment="Mails owed and sent, one for each outcome that a person waits for (invariant 10). A queue by retry_by, which "
-    "is the wall clock's and also the lease of the worker that sends it.",
+    "is the wall clock's and also the lease of the worker that sends it. refused_since is the wall clock's too: since when "
+    "the mail server has answered every try with a refusal.",
 )
 
 idempotency_keys = Table(

@@ -18,8 +18,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from infrastructure.elasticsearch.history_document import HistoryDocument, history_document
-from infrastructure.elasticsearch.history_writer import HistoryIsGone, HistoryWriter
-from infrastructure.elasticsearch.indices import HistoryIndices
+from infrastructure.elasticsearch.history_writer import HistoryWriter
+from infrastructure.elasticsearch.indices import HistoryIndices, HistoryIsGone
 from infrastructure.elasticsearch.line import ElasticsearchRefusal, ElasticsearchUnavailable
 from infrastructure.postgres.documents import payment_rows
 from infrastructure.postgres.reading.outbox import Outbox, OutboxRow
@@ -58,6 +58,7 @@ class HistoryProjection:
         self._writer = writer
         self._queue: asyncio.Queue[tuple[list[OutboxRow], bool]] = asyncio.Queue(_WAITING_BATCHES)
         self._held: dict[int, OutboxRow] = {}
+        self._unpaged: list[tuple[float, list[OutboxRow]]] = []
         self._redis_down = False
         self._index_down = False
         self.bell = Bell()
@@ -102,8 +103,16 @@ class HistoryProjection:
                 log.warning("pages_wait", why=str(error))
             self._redis_down = True
             return False
-        self._redis_down = False
+        if self._redis_down:
+            self._redis_down = False
+            await self._hasten()
         return True
+
+    async def _hasten(self) -> None:
+        """Redis is back, and readers ask it again: what was parked for its sake must not wait its time out."""
+        since, unpaged, self._unpaged = time.monotonic() - _PARKED_S, self._unpaged, []
+        await self._outbox.release(row for at, rows in unpaged if at > since for row in rows)  # others are due anyhow
+        self.bell.ring()
 
     # --- second stage: documents ------------------------------------------------------------------
     async def _write(self) -> None:
@@ -165,7 +174,7 @@ class HistoryProjection:
     async def _finish(self, rows: list[OutboxRow], unpaged: list[OutboxRow], poisoned: dict[UUID, str]) -> None:
         left = {row.id for row in unpaged} | {row.id for row in rows if row.object_id in poisoned}
         await self._outbox.done(row for row in rows if row.id not in left)
-        await self._outbox.park(unpaged, _PARKED_S)
+        await self._park_unpaged(unpaged)
         for row in rows:
             if row.object_id in poisoned:
                 set_aside = row.attempts >= _TRIES
@@ -174,6 +183,15 @@ class HistoryProjection:
                 tell(event, payment_id=str(row.object_id), why=poisoned[row.object_id], attempts=row.attempts)
                 await self._outbox.retry([row], _SET_ASIDE_S if set_aside else 2.0**row.attempts)
         self._let_go(rows)
+
+    async def _park_unpaged(self, rows: list[OutboxRow]) -> None:
+        if not rows:
+            return
+        await self._outbox.park(rows, _PARKED_S)
+        now = time.monotonic()
+        self._unpaged = [*((at, parked) for at, parked in self._unpaged if at > now - _PARKED_S), (now, rows)]
+        if not self._redis_down:  # it came back between the two stages
+            await self._hasten()
 
     async def _put_back(self, rows: list[OutboxRow]) -> None:
         await self._outbox.park(rows, _PARKED_S)

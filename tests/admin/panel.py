@@ -9,9 +9,10 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,8 @@ import httpx
 import psycopg
 import uvicorn
 from fastapi import FastAPI
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from starlette.types import Message, Receive, Scope, Send
 
 from tests.architecture.checkout import CHECKOUT
 from tests.scenarios.cinema import Cinema
@@ -41,15 +44,27 @@ class Api:
     def __init__(self, app: FastAPI, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._app, self._port = app, port
+        self.before_answering: Callable[[], None] | None = None
+        """What happens when a request was done and its answer is on its way."""
         self._server: _Quiet | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def starts(self) -> None:
-        config = uvicorn.Config(self._app, port=self._port, log_level="warning", access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            self._serve, port=self._port, interface="asgi3", log_level="warning", access_log=False, lifespan="off"
+        )
         self._server = _Quiet(config)
         self._task = asyncio.create_task(self._server.serve())
         while not self._server.started:  # noqa: ASYNC110 - a server of others, which tells it by no event
             await asyncio.sleep(0.01)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def answer(message: Message) -> None:
+            if self.before_answering is not None and message["type"] == "http.response.start":
+                await asyncio.to_thread(self.before_answering)
+            await send(message)
+
+        await self._app(scope, receive, answer)
 
     async def ends(self) -> None:
         assert self._server is not None
@@ -81,9 +96,10 @@ class Page:
     @property
     def hidden(self) -> dict[str, str]:
         """The hidden fields of the page's main form: its key, and the token that says it is ours."""
-        hidden = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)"')
+        hidden = re.compile(r'<input type="hidden" name="([\w-]+)" value="([^"]*)"')
         form = self.source.partition('class="act-form"')[2]
-        return dict(hidden.findall(form) or hidden.findall(self.source))
+        found = hidden.findall(form) or hidden.findall(self.source)
+        return {name: html.unescape(value) for name, value in found}
 
     def links(self, part: str) -> list[str]:
         """Addresses on the page whose path has this in it."""
@@ -126,7 +142,35 @@ class Panel:
     api: Api
     url: str
     boss: Administrator
+    environment: Mapping[str, str] = field(repr=False)
     others: list[Administrator] = field(default_factory=list)
+
+    @contextmanager
+    def cut_off_while_it_asks(self) -> Iterator[None]:
+        """The panel's database goes away for it between an act and the act's answer, until the end."""
+        address = str(self.cinema.service.settings.database_url)
+        name = str(conninfo_to_dict(address)["dbname"])
+
+        def admit(admitted: bool) -> None:
+            with psycopg.connect(make_conninfo(address, dbname="postgres"), autocommit=True) as others:
+                others.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {admitted}".encode())
+                if not admitted:
+                    others.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE datname = %s AND application_name = 'admin'",
+                        [name],
+                    )
+
+        self.api.before_answering = partial(admit, admitted=False)
+        try:
+            yield
+        finally:
+            self.api.before_answering = None
+            admit(admitted=True)
+
+    async def is_prepared_again(self) -> None:
+        """As before each start."""
+        await _prepare(self.environment)
 
     async def somebody(self, role: str | None, language: str = "en") -> Administrator:
         """A new account in this role, logged in."""
@@ -171,14 +215,13 @@ async def panel_of(cinema: Cinema) -> AsyncIterator[Panel]:
         "BILLING_ADMIN_PASSWORD": PASSWORD,
         "BILLING_LOG_LEVEL": "WARNING",
     }
-    prepared = await asyncio.to_thread(_run, environment, "migrate")
-    assert prepared.wait() == 0
+    await _prepare(environment)
     process = _run(environment)
     boss = Administrator(f"http://127.0.0.1:{port}")
     try:
         await _until_ready(boss, process)
         await boss.logs_in("admin")
-        panel = Panel(cinema, api, f"http://127.0.0.1:{port}", boss)
+        panel = Panel(cinema, api, f"http://127.0.0.1:{port}", boss, environment)
         yield panel
         for other in panel.others:
             await other.browser.aclose()
@@ -189,7 +232,12 @@ async def panel_of(cinema: Cinema) -> AsyncIterator[Panel]:
         await api.ends()
 
 
-def _run(environment: dict[str, str], *words: str) -> subprocess.Popen[bytes]:
+async def _prepare(environment: Mapping[str, str]) -> None:
+    prepared = _run(environment, "migrate")
+    assert await asyncio.to_thread(prepared.wait) == 0
+
+
+def _run(environment: Mapping[str, str], *words: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-W", "error::DeprecationWarning:admin", "-m", "admin", *words]
     return subprocess.Popen(command, cwd=CHECKOUT, env=environment)  # noqa: S603 - our own module
 

@@ -150,6 +150,34 @@ async def test_an_address_that_is_none_is_no_malfunction(boss: Administrator, me
         assert answer.status_code < 500, path
 
 
+_ODD = (
+    "created_to=9999-12-31",
+    "created_from=0001-01-01",
+    "created_from=9999-12-31&created_to=0001-01-01",
+    "created_to=10000-01-01",
+    "amount_from=1e999999",
+    "amount_to=1e999990",
+    "amount_from=-1e-999999",
+    "amount_from=NaN&amount_to=Infinity",
+    "amount_from=sNaN",
+    "status__exact=%00",
+    "payment_system=%00",
+    "created_to=%00",
+    "p=%00",
+    "q=%00",
+    "%00=%00",
+    "status__exact=nonsense",
+    "nonsense=1",
+)
+
+
+@pytest.mark.parametrize("odd", _ODD)
+async def test_a_filter_that_is_none_is_no_malfunction_and_no_outage(boss: Administrator, odd: str) -> None:
+    for room in ("payment", "refund"):
+        page = await boss.browser.get(f"/billing/{room}/?{odd}")
+        assert page.status_code in (200, 400), f"{room} {odd}: {page.status_code}"
+
+
 def test_every_word_of_the_panel_is_there_in_russian() -> None:
     silent = sorted(phrase for phrase in _phrases() if phrase not in RUSSIAN and phrase not in CODES)
     assert silent == []

@@ -67,6 +67,30 @@ async def test_editing_the_name_leaves_its_settings_as_they_are(cinema: Cinema, 
         assert (await connection.execute(query)).scalar_one() == before
 
 
+async def test_who_renames_one_does_not_switch_it_on_again_that_another_has_switched_off(
+    cinema: Cinema, boss: Administrator
+) -> None:
+    shop = _shop()
+    await boss.sends(_ADD, **shop)
+    path = f"{await _address(cinema, shop['code'])}/edit/"
+    form = await boss.opens(path)
+    await boss.sends(path, name=shop["name"], enabled=None)
+
+    page = await boss.sends_again(form, path, name="Другое имя", enabled="on", secret_key=_SECRET)
+
+    assert "The payment system was changed" in page.text
+    shown = await _shown(cinema, shop["code"])
+    assert (shown["name"], shown["enabled"]) == ("Другое имя", False)
+
+
+async def test_a_secret_in_a_form_with_a_mistake_does_not_come_back(cinema: Cinema, boss: Administrator) -> None:
+    shop = _shop()
+    await boss.sends(_ADD, **shop)
+    page = await boss.sends(f"{await _address(cinema, shop['code'])}/edit/", name="", secret_key=_SECRET)
+    assert "required" in page.text
+    assert _SECRET not in page.source
+
+
 async def test_a_new_secret_replaces_the_old_one(cinema: Cinema, boss: Administrator) -> None:
     shop = _shop()
     await boss.sends(_ADD, **shop)

@@ -30,6 +30,32 @@ async def _refunds(cinema: Cinema, payment_id: str) -> list[int]:
         return list((await connection.execute(query)).scalars())
 
 
+@pytest.mark.parametrize(
+    ("language", "done", "denied"),
+    [
+        ("en", "The refund is on its way: 10.00 RUB", "It is not known whether what you sent was done"),
+        ("ru", "Возврат отправлен: 10.00 RUB", "Неизвестно, исполнено ли отправленное"),
+    ],
+)
+async def test_a_refund_that_was_made_is_told_although_the_database_went_away_meanwhile(
+    cinema: Cinema, panel: Panel, language: str, done: str, denied: str
+) -> None:
+    _, sale = await _paid(cinema)
+    clerk = await panel.somebody("Administrators", language)
+    path = f"{_LIST}{sale['payment']['id']}/refund/"
+    form = await clerk.opens(path)
+
+    with panel.cut_off_while_it_asks():
+        told = await clerk.sends_again(form, path, amount="10.00", reason="раз")
+        again = await clerk.sends_again(form, path, amount="10.00", reason="раз")
+
+    assert await _refunds(cinema, sale["payment"]["id"]) == [1000]
+    assert (told.status, told.at) == (503, _LIST), "led on to the list, which cannot be shown now"
+    assert done in told.text
+    assert (again.status, denied in again.text) == (503, True), "nothing is claimed of what nobody knows"
+    assert "Nothing was changed" not in again.text
+
+
 async def test_a_payment_is_found_by_any_of_its_names(cinema: Cinema, boss: Administrator) -> None:
     anna, sale = await _paid(cinema)
     _, other = await _paid(cinema)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from tests.admin.panel import Administrator
+import psycopg
+
+from tests.admin.panel import Administrator, Panel
 from tests.scenarios.cinema import Cinema, Person
 
 _LIST = "/billing/person/"
@@ -102,6 +104,32 @@ async def test_a_payment_link_for_a_user_is_shown_and_can_be_paid(cinema: Cinema
     [link] = set(page.links("/checkout/"))
     assert link in page.text
     assert len((await egor.reads("/v1/subscriptions"))["items"]) == 2
+
+
+async def test_nothing_in_the_log_of_administrators_names_a_person_who_was_erased(
+    cinema: Cinema, panel: Panel, boss: Administrator
+) -> None:
+    await cinema.sells("cartoons", "199.00")
+    zhanna, _ = await _customer(cinema, "Жанна Незабытая")
+    given = {"plan_code": "cartoons", "return_url": "https://cinema.example/back"}
+    await boss.sends(f"{_LIST}{zhanna.id}/payment-link/", **given)
+    with psycopg.connect(str(cinema.service.settings.database_url)) as database:
+        # as an earlier version wrote it
+        database.execute(
+            "INSERT INTO django.django_admin_log (action_time, user_id, content_type_id, object_id, object_repr, "
+            "action_flag, change_message) SELECT action_time, user_id, content_type_id, object_id, %s, action_flag, "
+            "'earlier' FROM django.django_admin_log WHERE object_id = %s",
+            [f"{zhanna.id.hex}@example.org", str(zhanna.id)],
+        )
+
+    await panel.is_prepared_again()
+    await cinema.as_service("DELETE", f"/internal/v1/users/{zhanna.id}/personal-data")
+
+    with psycopg.connect(str(cinema.service.settings.database_url)) as database:
+        of_her = "SELECT object_repr FROM django.django_admin_log WHERE object_id = %s"
+        assert [row[0] for row in database.execute(of_her, [str(zhanna.id)])] == [str(zhanna.id)] * 2
+        theirs = "SELECT count(*) FROM django.django_admin_log WHERE object_repr ~ '@|Жанна'"
+        assert database.execute(theirs).fetchall() == [(0,)]
 
 
 async def test_somebody_who_is_not_there_leads_back_to_the_list(boss: Administrator) -> None:

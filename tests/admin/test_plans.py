@@ -56,6 +56,44 @@ async def test_its_price_is_changed_and_the_old_one_stays_in_its_history(cinema:
     assert (shown["name"], shown["price"]["value"]) == ("Новое имя", "399.00")
 
 
+@pytest.mark.parametrize("language", ["ru", "en"])
+async def test_of_two_who_edit_a_plan_at_once_neither_takes_back_what_the_other_did(
+    cinema: Cinema, panel: Panel, language: str
+) -> None:
+    plan = _plan(description="по-старому")
+    await panel.boss.sends(_ADD, **plan)
+    path = f"{await _address(cinema, plan['code'])}/edit/"
+    first, second = [await panel.somebody("Administrators", language) for _ in range(2)]
+    unchanged = {name: plan[name] for name in ("name", "description", "available")}
+    old_price = plan["price"].replace(".", ",") if language == "ru" else plan["price"]
+    both = [await one.opens(path) for one in (first, second)]
+
+    await first.sends_again(both[0], path, **unchanged, price="399.00")
+    await second.sends_again(both[1], path, **{**unchanged, "description": "по-новому"}, price=old_price)
+
+    shown = await _shown(cinema, plan["code"])
+    assert (shown["price"]["value"], shown["description"]) == ("399.00", "по-новому")
+    assert (shown["name"], shown["available"]) == (plan["name"], True)
+
+
+async def test_who_edits_a_plan_after_a_mistake_still_sends_only_what_they_changed(
+    cinema: Cinema, panel: Panel, boss: Administrator
+) -> None:
+    plan = _plan()
+    await boss.sends(_ADD, **plan)
+    path = f"{await _address(cinema, plan['code'])}/edit/"
+    as_it_stood = {"price": plan["price"], "available": "on", "description": ""}
+    form = await boss.opens(path)
+    mistaken = await boss.sends_again(form, path, **as_it_stood, name="")
+    other = await panel.somebody("Administrators")
+    await other.sends(path, **{**as_it_stood, "price": "399.00"}, name=plan["name"])
+
+    await boss.sends_again(mistaken, path, **as_it_stood, name="Новое имя")
+
+    shown = await _shown(cinema, plan["code"])
+    assert (shown["name"], shown["price"]["value"]) == ("Новое имя", "399.00")
+
+
 async def test_one_in_use_is_archived_and_one_that_is_not_is_deleted(cinema: Cinema, boss: Administrator) -> None:
     used, unused = _plan(), _plan()
     for plan in (used, unused):

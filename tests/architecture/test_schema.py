@@ -87,11 +87,91 @@ def test_a_migration_does_not_queue_up_behind_a_long_transaction(empty: str) -> 
     """It would make everybody behind it wait too; it gives up, has changed nothing, and can be run again."""
     assert ended(start(empty, "upgrade", "head")) == (0, "")
     with psycopg.connect(empty) as busy:
-        busy.execute("LOCK TABLE subscriptions IN ACCESS SHARE MODE")
+        busy.execute("LOCK TABLE payments IN ACCESS SHARE MODE")  # which the newest of them changes
         status, told = ended(start(empty, "downgrade", "base"))
     assert status != 0
     assert "lock timeout" in told
     assert ask(empty, TABLES) == sorted(metadata.tables)
+
+
+KILL_AT = """
+    CREATE SCHEMA fault;
+    CREATE FUNCTION fault.kill() RETURNS event_trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF position(current_setting('fault.kill_at', true) IN current_query()) > 0 THEN
+            PERFORM pg_terminate_backend(pg_backend_pid());
+        END IF;
+    END $$;
+    CREATE EVENT TRIGGER kill ON ddl_command_start EXECUTE FUNCTION fault.kill()
+"""
+HALF_WAY = (
+    "CREATE INDEX CONCURRENTLY ix_inbox_waiting_new",
+    "ALTER INDEX ix_inbox_waiting_new",
+    "VALIDATE CONSTRAINT ck_payments_asked_while_open",
+    "VALIDATE CONSTRAINT ck_refunds_asked_while_open",
+    "VALIDATE CONSTRAINT ck_payments_credit",
+    "CREATE INDEX CONCURRENTLY ix_subscriptions_next_plan",
+    "CREATE UNIQUE INDEX CONCURRENTLY uq_subscriptions_one_trial",
+    "VALIDATE CONSTRAINT fk_payments_card_id_cards",
+    "CREATE INDEX CONCURRENTLY ix_payments_card",
+    "CREATE INDEX CONCURRENTLY ix_users_email",
+    "VALIDATE CONSTRAINT ck_payments_refunds_new",
+    "DROP CONSTRAINT ck_payments_refunds",
+)
+"""Statements that follow after a part of a migration was committed, in the order in which they come."""
+SCHEMA = """
+    SELECT 'constraint ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) || convalidated
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT 'index ' || pg_get_indexdef(indexrelid) || indisvalid FROM pg_index
+    JOIN pg_class ON pg_class.oid = indexrelid WHERE relnamespace = 'public'::regnamespace
+    UNION ALL SELECT 'column ' || concat_ws(' ', table_name, column_name, data_type, is_nullable, column_default)
+    FROM information_schema.columns WHERE table_schema = 'public'
+    UNION ALL SELECT 'comment ' || oid::regclass || ' ' || obj_description(oid) FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND obj_description(oid) IS NOT NULL
+    ORDER BY 1
+"""
+
+
+def test_a_migration_that_was_killed_half_way_is_simply_run_again(empty: str, migrated: str) -> None:
+    with psycopg.connect(empty, autocommit=True) as database:
+        database.execute(KILL_AT.encode())
+    for statement in HALF_WAY:
+        with psycopg.connect(empty, autocommit=True) as database:
+            database.execute(f"ALTER DATABASE {database.info.dbname} SET fault.kill_at = '{statement}'".encode())
+        status, told = ended(start(empty, "upgrade", "head"))
+        assert status != 0, statement
+        assert statement in told
+        assert "terminating connection" in told
+    with psycopg.connect(empty, autocommit=True) as database:
+        database.execute(b"DROP EVENT TRIGGER kill")
+        database.execute(b"DROP SCHEMA fault CASCADE")
+
+    assert ended(start(empty, "upgrade", "head")) == (0, "")
+
+    assert ask(empty, SCHEMA) == ask(migrated, SCHEMA)
+    assert ended(start(empty, "check")) == (0, "")
+
+
+def test_an_index_that_a_long_reader_kept_from_becoming_valid_is_made_anew(empty: str, migrated: str) -> None:
+    for revision, before in (
+        ("strangers", "key_lapsed"),
+        ("plan_changes", "asked_while_open"),
+        ("cards", "plan_changes"),
+        ("persons_by_address", "cards"),
+    ):
+        assert ended(start(empty, "upgrade", before)) == (0, "")
+        with psycopg.connect(empty) as reader:
+            reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            reader.execute("SELECT FROM plans")
+            status, told = ended(start(empty, "upgrade", revision))
+        assert status != 0
+        assert "lock timeout" in told
+        assert len(ask(empty, "SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid")) == 1
+
+        assert ended(start(empty, "upgrade", revision)) == (0, "")
+
+    assert ended(start(empty, "upgrade", "head")) == (0, "")
+    assert ask(empty, SCHEMA) == ask(migrated, SCHEMA)
 
 
 def test_there_is_one_line_of_migrations(migrated: str) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,7 +18,16 @@ from domain.person import Person, Unavailable
 from domain.ports import Directory
 from infrastructure.local.throwaway import throwaway_postgres
 from infrastructure.mail.smtp import SmtpSender
-from infrastructure.postgres.tables import mails, metadata, payment_methods, payments, plans, subscriptions, users
+from infrastructure.postgres.tables import (
+    cases,
+    mails,
+    metadata,
+    payment_methods,
+    payments,
+    plans,
+    subscriptions,
+    users,
+)
 from jobs.send_mails import MailRoom, pause_s
 from settings import SettingsError, load
 from tests.infrastructure.mail.conftest import Mailbox, running
@@ -79,6 +88,10 @@ class Surroundings:
         async with self.engine.connect() as connection:
             return (await connection.execute(select(mails, pause).where(mails.c.id == mail_id))).one()
 
+    async def cases_of(self, mail_id: UUID) -> list[Row[Any]]:
+        async with self.engine.connect() as connection:
+            return list(await connection.execute(select(cases).where(cases.c.subject == str(mail_id))))
+
     async def taken(self, mail_id: UUID) -> None:
         async with asyncio.timeout(10):
             while (await self.mail(mail_id)).attempts == 0:  # noqa: ASYNC110 - another connection's doing, told by nobody
@@ -107,6 +120,7 @@ async def around(shared: Surroundings) -> AsyncIterator[Surroundings]:
     await shared.mailbox.faults()
     await shared.mailbox.call("DELETE", "/messages")
     await shared.write(delete(mails))
+    await shared.write(delete(cases))
 
 
 async def test_a_mail_is_sent_once_however_often_mails_are_sent(around: Surroundings) -> None:
@@ -167,6 +181,67 @@ async def test_a_mail_refused_for_good_is_not_tried_again(around: Surroundings) 
     row = await around.mail(mail_id)
     assert (row.status, row.retry_by) == ("undeliverable", None)
     assert "550" in row.last_error
+
+
+async def test_a_mail_that_the_server_refuses_for_reasons_of_its_own_is_sent_once_it_takes_mails_again(
+    around: Surroundings,
+) -> None:
+    mail_id = await around.owe(await around.person(), attempts=11)
+    await around.mailbox.faults(policy=True)
+    assert await around.room().send_owed() == 0
+    row = await around.mail(mail_id)
+    assert (row.status, "554" in row.last_error) == ("owed", True)
+    assert 3000 < row.pause_s <= 3600, "who is refused again and again asks less often"
+    await around.mailbox.faults()
+    await around.make_due()
+    assert await around.room().send_owed() == 1
+    row = await around.mail(mail_id)
+    assert (row.status, row.last_error, row.refused_since) == ("sent", None, None)
+    assert await around.cases_of(mail_id) == []
+
+
+async def test_a_mail_that_was_refused_for_three_days_is_given_up_and_shown_to_somebody(around: Surroundings) -> None:
+    person = await around.person()
+    mail_id = await around.owe(person)
+    await around.mailbox.faults(policy=True)
+    statuses = []
+    for passed in (timedelta(), timedelta(hours=71), timedelta(hours=2)):
+        earlier = {"retry_by": func.clock_timestamp(), "refused_since": mails.c.refused_since - passed}
+        await around.write(update(mails).where(mails.c.id == mail_id).values(earlier))
+        assert await around.room().send_owed() == 0
+        statuses.append((await around.mail(mail_id)).status)
+    row = await around.mail(mail_id)
+    assert statuses == ["owed", "owed", "undeliverable"]
+    assert (row.retry_by, row.attempts) == (None, 3)
+    [case] = await around.cases_of(mail_id)
+    assert (case.kind, case.user_id, case.resolved_at) == ("mail_undeliverable", person, None)
+    assert str(case.payment_id) == str(row.facts["payment_id"])
+    assert "554 5.7.1" in case.detail.replace(": ", " ")
+    assert "example.org" not in case.detail
+
+
+async def test_an_outage_between_refusals_is_not_counted_among_their_three_days(around: Surroundings) -> None:
+    mail_id = await around.owe(await around.person(), refused_since=func.clock_timestamp() - timedelta(days=4))
+    await around.mailbox.faults(temporary=1)
+    assert await around.room().send_owed() == 0
+    await around.make_due()
+    await around.mailbox.faults(policy=True)
+    assert await around.room().send_owed() == 0
+    assert (await around.mail(mail_id)).status == "owed"
+
+
+async def test_a_mail_that_cannot_be_made_is_shown_to_somebody_and_a_wrong_address_is_not(
+    around: Surroundings,
+) -> None:
+    unmade = await around.owe(await around.person(), "line\nbreak:;")
+    unreachable = [await around.owe(await around.person(email=email)) for email in (None, "nobody")]
+    await around.room().send_owed()
+    await around.mailbox.faults(refuse=True)
+    unreachable.append(await around.owe(await around.person()))
+    await around.room().send_owed()
+    assert {(await around.mail(one)).status for one in (unmade, *unreachable)} == {"undeliverable"}
+    assert [case.kind for case in await around.cases_of(unmade)] == ["mail_undeliverable"]
+    assert [case for one in unreachable for case in await around.cases_of(one)] == []
 
 
 @pytest.mark.parametrize("who", [{"email": None}, {"email": " "}, {"erased_at": NOW}, {"email": "nobody"}])

@@ -17,9 +17,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.payment_history import ALL
+from domain.payment_history import ALL, HistoryUnavailable
 from domain.rules import Rules
 from infrastructure.elasticsearch.history_writer import HistoryWriter
+from infrastructure.elasticsearch.indices import HistoryIsGone, RebuildOvertaken
 from infrastructure.elasticsearch.line import ElasticsearchLine, ElasticsearchRefusal
 from infrastructure.elasticsearch.payment_history import ElasticsearchPaymentHistory
 from infrastructure.local.elasticsearch import EmbeddedElasticsearch
@@ -168,6 +169,64 @@ async def test_while_redis_is_down_the_rows_wait_and_nothing_is_lost(
             await eventually(lambda: nothing_waits(books))
 
 
+async def test_once_a_redis_that_hung_is_back_an_outdated_page_does_not_wait_its_turn_out(
+    books: Books, engine: AsyncEngine, database_url: str
+) -> None:
+    user, _, [payment] = await somebody(books)
+    parked_until = text("SELECT retry_by FROM outbox WHERE projection = 'history' AND attempts = 0")
+    with throwaway_valkey() as own:
+        reader = RedisLine(own.url, pause_s=0.05)
+        pages = NewestPageCache(reader)
+        await pages.put(user, 1, b"old")
+        async with projecting(engine, database_url, own.url, None):
+            os.kill(pid_of(own), signal.SIGSTOP)
+            try:
+                await books.changed(user, payments=(payment,))
+                until = None
+
+                async def parked() -> bool:
+                    nonlocal until
+                    async with engine.connect() as connection:
+                        until = (await connection.execute(parked_until)).scalar_one_or_none()
+                    return until is not None
+
+                await eventually(parked)
+            finally:
+                os.kill(pid_of(own), signal.SIGCONT)
+            await eventually(lambda: nothing_waits(books), 15)
+            async with engine.connect() as connection:
+                now = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+            assert until is not None
+            assert now < until
+            assert await pages.get(user) is None
+        await reader.close()
+
+
+async def test_of_a_large_table_a_rebuild_is_told_what_postgres_believes_and_does_not_count_it(
+    engine: AsyncEngine, redis: RedisLine
+) -> None:
+    class SeenEnoughError(Exception):
+        pass
+
+    def progress(done: int, of: int) -> None:
+        raise SeenEnoughError(of)
+
+    many = "INSERT INTO users (id) SELECT gen_random_uuid() FROM generate_series(1, 10500) RETURNING id"
+    believed = "UPDATE pg_class SET reltuples = 7000000 WHERE oid = 'users'::regclass"
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text("ALTER TABLE users SET (autovacuum_enabled = off)"))
+            made = list((await connection.execute(text(many))).scalars())
+            await connection.execute(text(believed))
+        with pytest.raises(SeenEnoughError, match=r"^7000000$"):
+            await rebuild_cache(engine, redis, HandClock(NOW), Rules(), progress)
+    finally:
+        async with engine.begin() as connection:
+            await connection.execute(text("DELETE FROM users WHERE id = ANY(:made)"), {"made": made})
+            await connection.execute(text("ALTER TABLE users RESET (autovacuum_enabled)"))
+            await connection.execute(text("ANALYZE users"))
+
+
 @pytest.mark.elasticsearch
 async def test_a_commit_is_found_in_elasticsearch_within_a_second(
     books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey, elasticsearch: EmbeddedElasticsearch
@@ -238,6 +297,80 @@ async def test_an_elasticsearch_that_was_emptied_is_filled_again_by_itself_and_n
 
         await eventually(whole_again)
         await eventually(lambda: nothing_waits(books))
+
+
+@pytest.mark.elasticsearch
+async def test_months_that_are_lost_while_their_state_stays_are_never_shown_half_full(
+    books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey, elasticsearch: EmbeddedElasticsearch,
+    line: ElasticsearchLine,
+) -> None:  # fmt: skip
+    user, _, payments = await somebody(books, 30)
+    history = ElasticsearchPaymentHistory(line)
+    async with projecting(engine, database_url, valkey.url, elasticsearch.url):
+        await books.changed(user, payments=tuple(payments))
+        await eventually(lambda: nothing_waits(books), 20)
+        await line.ask("DELETE", ",".join(await line.ask("GET", "payments-g*/_alias")))
+        await books.changed(user, payments=(payments[0],))  # whose month would be made anew, with this one alone
+
+        async def whole_again() -> bool:
+            try:
+                page = await history.page(user, ALL, None, 100)
+            except HistoryUnavailable:  # which is read in Postgres then
+                return False
+            assert len(page.items) == 30
+            return True
+
+        await eventually(whole_again, 20)
+        await eventually(lambda: nothing_waits(books), 20)
+        assert await whole_again()
+
+
+@pytest.mark.elasticsearch
+@pytest.mark.parametrize("how", ["an index", "a month's place in what is read"])
+async def test_a_lost_month_that_nobody_writes_to_is_noticed_and_rebuilt(
+    books: Books, engine: AsyncEngine, database_url: str, valkey: EmbeddedValkey, elasticsearch: EmbeddedElasticsearch,
+    line: ElasticsearchLine, how: str,
+) -> None:  # fmt: skip
+    user, _, payments = await somebody(books, 30)  # in two months
+    history = ElasticsearchPaymentHistory(line)
+    async with projecting(engine, database_url, valkey.url, elasticsearch.url):
+        await books.changed(user, payments=tuple(payments))
+        await eventually(lambda: nothing_waits(books), 20)
+        [earlier] = [name for name in await line.ask("GET", "payments-g*/_alias") if name.endswith("2026-04")]
+        if how == "an index":
+            await line.ask("DELETE", earlier)
+        else:
+            await line.ask("POST", "_aliases", {"actions": [{"remove": {"index": earlier, "alias": "payments"}}]})
+        assert len((await history.page(user, ALL, None, 100)).items) < 30
+
+        async def whole_again() -> bool:
+            try:
+                return len((await history.page(user, ALL, None, 100)).items) == 30
+            except HistoryUnavailable:
+                return False
+
+        await eventually(whole_again, 20)
+
+
+@pytest.mark.elasticsearch
+async def test_a_month_lost_while_a_rebuild_fills_it_is_not_swapped_in(
+    books: Books, engine: AsyncEngine, line: ElasticsearchLine
+) -> None:
+    await somebody(books, 30)
+    indices = make_indices(engine, line)
+    await rebuild_history(engine, indices, HistoryWriter(line, indices), BASE)
+    before = await indices.generations()
+    built = await indices.begin()
+    await indices.make(built, ["2026-04", "2026-05"])
+    await line.ask("DELETE", f"payments-{built}-2026-04")
+
+    with pytest.raises(RebuildOvertaken):
+        await indices.show(built)
+    with pytest.raises(HistoryIsGone):
+        await indices.make(built, ["2026-06"])
+
+    assert await indices.generations() == before
+    assert not [name for name in await line.ask("GET", "payments-g*/_alias") if built in name]
 
 
 @pytest.mark.elasticsearch

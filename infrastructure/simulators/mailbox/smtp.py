@@ -15,24 +15,27 @@ from infrastructure.simulators.mailbox.letters import Letters
 class Faults:
     """What goes wrong at present.
 
-    `refuse`: every mail is refused for good (550). `temporary`: so many mails are refused for now (451).
+    `refuse`: every reader is refused for good (550). `policy`: every mail is, whoever its reader is (554).
+    `temporary`: so many mails are refused for now (451).
     `hang`: greetings are never answered. `lose_answer`: so many mails are kept, and the sender never hears of it.
     """
 
     refuse: bool = False
+    policy: bool = False
     temporary: int = 0
     hang: bool = False
     lose_answer: int = 0
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def set(self, *, refuse: bool, temporary: int, hang: bool, lose_answer: int) -> None:
+    def set(self, *, refuse: bool, policy: bool, temporary: int, hang: bool, lose_answer: int) -> None:
         """Replace all of them; whoever hangs is let go."""
-        self.refuse, self.temporary, self.hang, self.lose_answer = refuse, temporary, hang, lose_answer
+        self.refuse, self.policy, self.temporary = refuse, policy, temporary
+        self.hang, self.lose_answer = hang, lose_answer
         self.released.set()
         self.released = asyncio.Event()
 
     def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("refuse", "temporary", "hang", "lose_answer")}
+        return {name: getattr(self, name) for name in ("refuse", "policy", "temporary", "hang", "lose_answer")}
 
 
 class Receiver:
@@ -55,6 +58,8 @@ class Receiver:
     ) -> str:
         if self._faults.refuse:
             return "550 5.1.1 this mailbox refuses everything at present"
+        if self._faults.policy:
+            return "554 5.7.1 this mailbox takes nothing from you at present"
         if self._faults.temporary > 0:
             self._faults.temporary -= 1
             return "451 4.3.0 try again later"

@@ -66,7 +66,7 @@ class _Mailbox:
         return web.json_response(self._faults.as_json())
 
     async def set_faults(self, request: web.Request) -> web.Response:
-        """`{refuse?, temporary?, hang?, lose_answer?}`; what is not named is off, so `{}` mends everything."""
+        """`{refuse?, policy?, temporary?, hang?, lose_answer?}`; what is not named is off, so `{}` mends everything."""
         try:
             body = json.loads(await request.text())
             wanted = _read_faults(body)
@@ -100,7 +100,7 @@ class _Mailbox:
 
 
 def _read_faults(body: Any) -> dict[str, Any]:
-    known: dict[str, Any] = {"refuse": False, "temporary": 0, "hang": False, "lose_answer": 0}
+    known: dict[str, Any] = {"refuse": False, "policy": False, "temporary": 0, "hang": False, "lose_answer": 0}
     if not isinstance(body, dict) or not set(body) <= set(known):
         raise ValueError(f"expected an object with some of {', '.join(known)}")
     for name, value in body.items():

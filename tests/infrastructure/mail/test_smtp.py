@@ -102,6 +102,51 @@ async def test_a_refusal_for_good_and_one_for_now_are_told_apart(mailbox: Mailbo
     assert await sender(mailbox).send(mail()) == Sent()
 
 
+REFUSED = {
+    "the mailbox is not there": ("RCPT", b"550 5.1.1 no such user", Undeliverable),
+    "the mailbox is not there, in the words of an old server": ("RCPT", b"550 no such user", Undeliverable),
+    "the reader has moved": ("RCPT", b"551 user not local", Undeliverable),
+    "no mailbox has such a name": ("RCPT", b"553 mailbox name not allowed", Undeliverable),
+    "the mailbox is closed": ("RCPT", b"550 5.2.1 mailbox disabled", Undeliverable),
+    "the address turns out wrong once the mail is there": ("DATA", b"554 5.1.1 no such user", Undeliverable),
+    "we are on a list": ("RCPT", b"550 5.7.1 blocked", TryLater),
+    "we may not relay": ("RCPT", b"554 5.7.1 relay access denied", TryLater),
+    "it trusts nobody, in the words of an old server": ("RCPT", b"554 transaction failed", TryLater),
+    "our own address is wrong": ("RCPT", b"550 5.1.8 sender address rejected: domain not found", TryLater),
+    "the mailbox is full": ("RCPT", b"552 5.2.2 mailbox full", TryLater),
+    "the mail looks like advertising": ("DATA", b"554 5.7.1 spam", TryLater),
+    "something is wrong with it": ("DATA", b"550 5.3.0 internal error", TryLater),
+}
+
+
+@pytest.mark.parametrize(("step", "answer", "kind"), REFUSED.values(), ids=REFUSED)
+async def test_only_what_is_said_about_the_readers_address_is_final(
+    step: str, answer: bytes, kind: type[TryLater | Undeliverable]
+) -> None:
+    usual = [b"220 hi", b"250 hi", b"250 ok", b"250 ok", b"354 go on"]
+    lines = [*usual[: 3 if step == "RCPT" else 5], answer, b"250 bye"]
+    server = await asyncio.start_server(_answers([line + b"\r\n" for line in lines]), "127.0.0.1", 0)  # type: ignore[arg-type]  # as below
+    port = server.sockets[0].getsockname()[1]
+    async with server, asyncio.timeout(5):
+        result = await SmtpSender(f"smtp://127.0.0.1:{port}", FROM, deadline_s=2).send(mail())
+    assert isinstance(result, kind)
+    assert result == Undeliverable(result.why, address=True) or result == TryLater(result.why, refused=True)
+
+
+def _answers(lines: list[bytes]) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]:
+    """One line for the greeting and for each command; a mail's content is one command."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for line in lines:
+            writer.write(line)
+            await writer.drain()
+            if not await reader.readuntil(b"\r\n.\r\n" if line.startswith(b"354") else b"\r\n"):
+                break
+        writer.close()
+
+    return talk
+
+
 async def test_a_server_that_hangs_is_left_at_the_deadline(mailbox: Mailbox) -> None:
     await mailbox.faults(hang=True)
     async with asyncio.timeout(2):
