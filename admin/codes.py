@@ -66,6 +66,7 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "payment_method.removed": ("Payment method removed", "Способ оплаты удалён"),
     # cases
     "renewal_overdue": ("Renewal: does not get through", "Продление: не доходит до платёжной системы"),
+    "mail_undeliverable": ("Mail: given up, not for its address", "Письмо: не доставлено, дело не в адресе"),
     "payment_unresolved": ("Payment: no outcome yet", "Платёж: исход не выяснен"),
     "refund_unresolved": ("Refund: no outcome yet", "Возврат: исход не выяснен"),
     "payment_late_news": ("Payment: late news", "Платёж: запоздалая новость"),

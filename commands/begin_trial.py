@@ -1,4 +1,4 @@
-"""Begin a trial: a payment method is bound without a charge (`api.md`, "Trial")."""
+"""Begin a trial: a payment method is bound without a charge."""
 
 from __future__ import annotations
 

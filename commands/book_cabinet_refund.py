@@ -1,4 +1,4 @@
-"""Book a refund that was made in the payment system's own cabinet (`api.md`, "Refund")."""
+"""Book a refund that was made in the payment system's own cabinet."""
 
 from __future__ import annotations
 

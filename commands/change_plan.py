@@ -1,4 +1,4 @@
-"""Change a subscription to another plan, now or at its period's end (`api.md`, "Change of plan")."""
+"""Change a subscription to another plan, now or at its period's end."""
 
 from __future__ import annotations
 

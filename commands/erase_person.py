@@ -1,4 +1,4 @@
-"""Erase a person, not the books: who it was is forgotten, what was paid stays (`api.md`, personal data)."""
+"""Erase a person, not the books: who it was is forgotten, what was paid stays."""
 
 from __future__ import annotations
 

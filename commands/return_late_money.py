@@ -1,4 +1,4 @@
-"""Money that arrives for what has ended goes back in full, by itself (`api.md`, "Money for what has ended").
+"""Money that arrives for what has ended goes back in full, by itself.
 
 So does money for a period that was paid otherwise meanwhile, and for a change of plan that cannot be made any more.
 """

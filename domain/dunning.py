@@ -1,4 +1,4 @@
-"""Dunning: what follows a refused renewal (`api.md` calls it "Past due")."""
+"""Dunning: what follows a refused renewal (callers see `past_due`)."""
 
 from __future__ import annotations
 

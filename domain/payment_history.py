@@ -45,7 +45,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """`items`: payments (api.md) as finished JSON; `next`: where the next page begins, None after the last."""
+    """`items`: payments as finished JSON; `next`: where the next page begins, None after the last."""
 
     items: Sequence[bytes]
     next: Position | None

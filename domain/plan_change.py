@@ -1,4 +1,4 @@
-"""Proration: what a change of plan costs now, and what credit does to any charge (`api.md`, "Change of plan")."""
+"""Proration: what a change of plan costs now, and what credit does to any charge."""
 
 from __future__ import annotations
 

@@ -360,7 +360,7 @@ class Inbox(Protocol):
 
 
 class Documents(Protocol):
-    """Objects as callers see them (`api.md`, Objects), read inside the transaction that changed them."""
+    """Objects as callers see them, read inside the transaction that changed them."""
 
     async def subscription(self, subscription_id: UUID) -> dict[str, Any]: ...
     async def payment(self, payment_id: UUID) -> dict[str, Any]: ...

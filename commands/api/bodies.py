@@ -1,4 +1,4 @@
-"""What callers send: unknown fields refused, text bounded, money exact (`api.md`)."""
+"""What callers send: unknown fields refused, text bounded, money exact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The person's stored cards (`api.md`, "User: commands")."""
+"""The person's stored cards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands of services and administrators (`api.md`, "Internal")."""
+"""Commands of services and administrators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The person's commands (`api.md`, "User: commands")."""
+"""The person's commands."""
 
 from __future__ import annotations
 

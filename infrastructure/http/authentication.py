@@ -1,4 +1,4 @@
-"""Routes that ask who calls before they look at anything else (api.md, Order of checks).
+"""Routes that ask who calls before they look at anything else.
 
 A route's class says who may call: `APIRouter(route_class=UserRoute)`. Dependencies would be too late, since FastAPI
 judges parameters and body together with them. What happens inside a route ends as a problem here, in one place.

@@ -1,4 +1,4 @@
-"""How trouble is told: `application/problem+json` (RFC 9457) with the codes of api.md."""
+"""How trouble is told: `application/problem+json` (RFC 9457) with codes that callers can rely on."""
 
 from __future__ import annotations
 

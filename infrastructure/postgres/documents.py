@@ -1,4 +1,4 @@
-"""Objects as callers see them (api.md, Objects), each built in one place from rows of Postgres.
+"""Objects as callers see them, each built in one place from rows of Postgres.
 
 Replies of commands, queries and the projector all use these, so no two of them can show one object differently.
 The dicts are ready for JSON: money `{"value": "499.00", "currency": "RUB"}`, times RFC 3339 in UTC with `Z`.
@@ -183,7 +183,7 @@ def _with_price(base: FromClause, now: datetime) -> tuple[FromClause, list[Colum
 
 # --- the builders ----------------------------------------------------------------------------------
 def plan_document(row: Row) -> Document:
-    """api.md `plan`, from `plan_rows` or `subscription_rows`. An archived plan is not available."""
+    """A `plan` as callers see it, from `plan_rows` or `subscription_rows`. An archived plan is not available."""
     has_price = row["price_amount"] is not None
     return {
         "code": row["plan_code"],
@@ -210,7 +210,7 @@ def case_document(row: Row) -> Document:
 
 
 def subscription_document(row: Row) -> Document:
-    """api.md `subscription`, from `subscription_rows`."""
+    """A `subscription` as callers see it, from `subscription_rows`."""
     return {
         "id": str(row["id"]),
         "plan": plan_document(row),
@@ -227,7 +227,7 @@ def subscription_document(row: Row) -> Document:
 
 
 def payment_document(row: Row, base_url: str) -> Document:
-    """api.md `payment`, from `payment_rows`; `refunded` is what was returned for certain."""
+    """A `payment` as callers see it, from `payment_rows`; `refunded` is what was returned for certain."""
     canceled = row["cancel_reason"] is not None
     # Nobody is sent to pay what was paid otherwise.
     page = row["confirmation_url"] if row["period_number"] != PAID_OTHERWISE else None
@@ -254,7 +254,7 @@ def payment_document(row: Row, base_url: str) -> Document:
 
 
 def refund_document(row: Row, base_url: str) -> Document:
-    """api.md `refund`, from a row of `refunds`."""
+    """A `refund` as callers see it, from a row of `refunds`."""
     return {
         "id": str(row["id"]),
         "status": row["status"],
@@ -285,7 +285,7 @@ def payment_method_document(row: Row) -> Document:
 
 
 def card_document(row: Row) -> Document:
-    """api.md `card`, from the columns `CARD`."""
+    """A `card` as callers see it, from the columns `CARD`."""
     shown = ("first6", "last4", "exp_month", "exp_year")
     return {"id": str(row["id"]), **{name: row[name] for name in shown}}
 
@@ -301,7 +301,7 @@ def payment_system_document(row: Row) -> Document:
 
 
 def event_document(row: Row) -> Document:
-    """api.md `event`, from a row of `events`."""
+    """An `event` as callers see it, from a row of `events`."""
     return {
         "id": str(row["id"]),
         "type": row["type"],

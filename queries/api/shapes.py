@@ -1,4 +1,4 @@
-"""The objects of api.md for /openapi.json. Nothing is validated against them at run time: documents.py builds them."""
+"""The objects for /openapi.json. Nothing is validated against them at run time: documents.py builds them."""
 
 from __future__ import annotations
 

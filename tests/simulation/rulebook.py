@@ -1,4 +1,4 @@
-"""The rules as `api.md` and the law tell them, written down a second time, for the auditor alone.
+"""The rules as the contract and the law tell them, written down a second time, for the auditor alone.
 
 Nothing here comes from the service's own `domain`: where the two disagree, one of them is wrong.
 """
