@@ -32,6 +32,8 @@ def _untimed(method: str, route: str, status: int, seconds: float) -> None:
 
 def surround(app: FastAPI, timed: Timed = _untimed) -> None:
     """Give an application its handlers and middleware; call it once, on the outermost one."""
+    # The router's redirect to the address without a slash would lead to whatever Host the caller named, over http.
+    app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, _told_by_starlette)
     app.add_middleware(RequestSurroundings, timed=timed)
     _describe_problems(app)
