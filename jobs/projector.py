@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.ports import Clock
 from domain.rules import Rules
@@ -25,6 +25,7 @@ from infrastructure.elasticsearch.history_writer import HistoryIsGone, HistoryWr
 from infrastructure.elasticsearch.indices import HistoryIndices, RebuildOvertaken
 from infrastructure.elasticsearch.line import ElasticsearchLine, ElasticsearchRefusal, ElasticsearchUnavailable
 from infrastructure.observability.logs import configure_logs
+from infrastructure.postgres import engines
 from infrastructure.postgres.exclusive import HeldByAnother, exclusive
 from infrastructure.postgres.listening import listen
 from infrastructure.redis.line import RedisLine
@@ -131,10 +132,8 @@ def _first(error: BaseException) -> str:
 def make_engine(settings: Settings) -> AsyncEngine:
     """A small pool for a job."""
     assert settings.database_url is not None, "BILLING_DATABASE_URL: jobs need it"
-    scheme, _, rest = settings.database_url.partition("://")
-    assert scheme in ("postgresql", "postgres")
-    return create_async_engine(
-        f"postgresql+asyncpg://{rest}", pool_size=6, max_overflow=4, connect_args={"timeout": 5, "command_timeout": 30}
+    return engines.make_engine(
+        settings.database_url, {"timeout": 5, "command_timeout": 30}, pool_size=6, max_overflow=4
     )
 
 

@@ -239,12 +239,18 @@ async def test_while_redis_takes_nothing_postgres_answers(
 
 async def test_one_key_of_another_kind_closes_redis_to_nobody(redis: RedisLine) -> None:
     user = uuid4()
+
+    async def in_a_pipeline(client: Redis) -> object:
+        async with client.pipeline(transaction=False) as pipeline:
+            pipeline.get(key_of(user))
+            return await pipeline.execute()
+
     await redis.client.lpush(key_of(user), "x")  # type: ignore[misc] # typed for both kinds of client
     for _ in range(2):
         with pytest.raises(ResponseError):
             await redis.ask(lambda client: client.get(key_of(user)))
         with pytest.raises(ResponseError):
-            await redis.ask(lambda client: client.pipeline(transaction=False).get(key_of(user)).execute())
+            await redis.ask(in_a_pipeline)
     await redis.ask(lambda client: client.ping())
 
 
