@@ -31,7 +31,7 @@ from infrastructure.postgres.intake import PostgresIntake
 from infrastructure.postgres.unit_of_work import Surroundings, Transactions
 from infrastructure.redis.line import RedisLine
 from queries.sources import Sources, make_sources
-from settings import ClockKind, Settings, SettingsError, parse_card_keys
+from settings import ClockKind, Settings, SettingsError, needed, parse_card_keys
 
 _LONGEST_S = 20.0
 """For a statement, as we count: a server that hangs, or that nothing reaches any more, heeds no limit of its own."""
@@ -156,12 +156,6 @@ def token_verifier(settings: Settings) -> TokenVerifier:
     else:
         raise SettingsError("BILLING_AUTH_PUBLIC_KEY or BILLING_AUTH_JWKS_URL: one of them is needed")
     return TokenVerifier(keys, issuer=settings.auth_issuer, audience=settings.auth_audience)
-
-
-def needed(value: str | None, name: str) -> str:
-    if not value:
-        raise SettingsError(f"BILLING_{name}: it is needed here; `billing run` fills it in locally")
-    return value
 
 
 def _yookassa_account(settings: Settings) -> dict[str, str]:

@@ -10,6 +10,8 @@ import base64
 import binascii
 import ipaddress
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -285,12 +287,26 @@ def load(**overrides: Any) -> Settings:
 
 
 def load_or_exit() -> Settings:
-    """As `load`, for a process that can do nothing without: it says what is wrong and ends with status 2."""
-    try:
+    """As `load`, for a process that can do nothing without."""
+    with or_exit():
         return load()
+
+
+@contextmanager
+def or_exit() -> Iterator[None]:
+    """A process that lacks a setting, or finds it unusable, says which one and ends with status 2."""
+    try:
+        yield
     except SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201 -- how to log is one of the things that are not known
+        print(error, file=sys.stderr)  # noqa: T201 -- how to log may be one of the things that are not known
         sys.exit(2)
+
+
+def needed(value: str | None, name: str) -> str:
+    """The setting's value; raises SettingsError where it is not set."""
+    if not value:
+        raise SettingsError(f"BILLING_{name}: it is needed here; `billing run` fills it in locally")
+    return value
 
 
 def load_panel(*, serving: bool = False) -> PanelSettings:
