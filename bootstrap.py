@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from commands.api.side import CommandSide
 from commands.executor import Executor
@@ -25,12 +25,13 @@ from infrastructure.ids import new_id
 from infrastructure.mail.smtp import SmtpSender
 from infrastructure.observability.metrics import Metrics
 from infrastructure.payment_systems.registered import RegisteredPaymentSystems
+from infrastructure.postgres.engines import make_engine
 from infrastructure.postgres.idempotency import PostgresIdempotencyKeys
 from infrastructure.postgres.intake import PostgresIntake
 from infrastructure.postgres.unit_of_work import Surroundings, Transactions
 from infrastructure.redis.line import RedisLine
 from queries.sources import Sources, make_sources
-from settings import ClockKind, Settings, SettingsError, parse_card_keys
+from settings import ClockKind, Settings, SettingsError, needed, parse_card_keys
 
 _LONGEST_S = 20.0
 """For a statement, as we count: a server that hangs, or that nothing reaches any more, heeds no limit of its own."""
@@ -127,21 +128,18 @@ async def build(settings: Settings, clock: Clock | None = None) -> Service:
 
 def _engine(database_url: str, connections: int, *, pool_pre_ping: bool = False) -> AsyncEngine:
     """A pool of so many connections, each of which gives up in time."""
-    return create_async_engine(
-        "postgresql+asyncpg://" + database_url.partition("://")[2],
+    limits = {
+        "statement_timeout": "15000",
+        "lock_timeout": "10000",
+        "idle_in_transaction_session_timeout": "30000",
+    }
+    return make_engine(
+        database_url,
+        {"timeout": 5, "command_timeout": _LONGEST_S, "server_settings": limits},
         pool_size=connections,
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=pool_pre_ping,
-        connect_args={
-            "timeout": 5,
-            "command_timeout": _LONGEST_S,
-            "server_settings": {
-                "statement_timeout": "15000",
-                "lock_timeout": "10000",
-                "idle_in_transaction_session_timeout": "30000",
-            },
-        },
     )
 
 
@@ -158,12 +156,6 @@ def token_verifier(settings: Settings) -> TokenVerifier:
     else:
         raise SettingsError("BILLING_AUTH_PUBLIC_KEY or BILLING_AUTH_JWKS_URL: one of them is needed")
     return TokenVerifier(keys, issuer=settings.auth_issuer, audience=settings.auth_audience)
-
-
-def needed(value: str | None, name: str) -> str:
-    if not value:
-        raise SettingsError(f"BILLING_{name}: it is needed here; `billing run` fills it in locally")
-    return value
 
 
 def _yookassa_account(settings: Settings) -> dict[str, str]:

@@ -68,6 +68,8 @@ def migrate() -> None:
     import os
     import secrets
 
+    import psycopg
+
     from infrastructure.local.checkout import CHECKOUT
     from infrastructure.local.parts import PANEL, migrate_command
 
@@ -75,6 +77,8 @@ def migrate() -> None:
     database_url = require(given.database_url, "BILLING_DATABASE_URL")
     # What makes the admin panel's tables signs nothing: any key will do where none is given.
     key = given.admin_secret_key or secrets.token_urlsafe(48)
+    with _database_answers():  # who migrates would tell of it by a page of its own insides
+        psycopg.connect(database_url, connect_timeout=5).close()
     environment = {**os.environ, "BILLING_DATABASE_URL": database_url, "BILLING_ADMIN_SECRET_KEY": key}
     for command in (migrate_command(), [*PANEL, "migrate"]):
         done = subprocess.run(command, cwd=CHECKOUT, env=environment, check=False)  # noqa: S603 - our own command
@@ -163,18 +167,23 @@ def advance_clock(
 @app.command("rebuild-history")
 def rebuild_history_command() -> None:
     """Make the payment history in Elasticsearch anew from Postgres; it can be read all the while."""
-    from infrastructure.elasticsearch.line import ElasticsearchUnavailable
+    from infrastructure.elasticsearch.line import ElasticsearchRefusal, ElasticsearchUnavailable
     from infrastructure.postgres.exclusive import HeldByAnother
     from jobs.rebuild import NoElasticsearch, rebuild_history
 
     given = stack_settings()
     require(given.database_url, "BILLING_DATABASE_URL")
     try:
-        count = asyncio.run(rebuild_history(given))
+        with _database_answers():
+            count = asyncio.run(rebuild_history(given))
     except HeldByAnother:
         fail("another rebuild is under way; wait until it has ended")
     except (NoElasticsearch, ElasticsearchUnavailable) as error:
         fail(str(error) or "Elasticsearch does not answer")
+    except ElasticsearchRefusal as error:
+        if error.status in (401, 403):
+            fail(f"BILLING_ELASTICSEARCH_URL: expected a user and a password that may write there ({error})", status=2)
+        fail(f"Elasticsearch refuses: {error}")
     _screen.print(f"payments in the history: {count}")
 
 
@@ -188,7 +197,8 @@ def rebuild_cache_command() -> None:
     require(given.database_url, "BILLING_DATABASE_URL")
     require(given.redis_url, "BILLING_REDIS_URL")
     try:
-        count = asyncio.run(rebuild_cache(given))
+        with _database_answers():
+            count = asyncio.run(rebuild_cache(given))
     except RedisUnavailable as error:
         fail(str(error) or "Redis does not answer")
     _screen.print(f"users in the cache: {count}")
@@ -337,13 +347,20 @@ def _on_the_stack(do: Callable[[Service], Awaitable[_T]]) -> _T:
 @contextmanager
 def _database_answers() -> Iterator[None]:
     """End the command with one sentence where Postgres is away, or goes while the command is at work."""
-    import psycopg
-    from sqlalchemy.exc import InterfaceError, OperationalError
+    import socket
 
+    import psycopg
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+    away = (psycopg.OperationalError, OperationalError, InterfaceError, ConnectionError, TimeoutError, socket.gaierror)
     try:
         yield
-    except (psycopg.OperationalError, OperationalError, InterfaceError, ConnectionError, TimeoutError) as error:
+    except away as error:
         fail(f"Postgres does not answer: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+    except DBAPIError as error:
+        if not str(getattr(error.orig, "sqlstate", "")).startswith(("28", "3D")):  # who calls, and which database
+            raise
+        fail(f"BILLING_DATABASE_URL: Postgres refuses it: {str(error.orig).rpartition(': ')[2]}", status=2)
     except SettingsError as error:
         fail(str(error), status=2)
 

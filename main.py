@@ -29,8 +29,8 @@ _CHECK_PATIENCE_S = 2.0
 
 async def make_app(settings: Settings, side: str) -> tuple[FastAPI, Service]:
     """The application with its routes; the service is closed by the caller."""
-    service = await build(settings)
     verifier = token_verifier(settings)
+    service = await build(settings)
     app = FastAPI(title="Billing", version="1", lifespan=_nothing, description=_DESCRIPTION)
     app.state.token_verifier = verifier
     if side != "queries":
@@ -122,7 +122,8 @@ def main() -> None:
     side = parser.parse_args().side
     settings = settings_module.load_or_exit()
     configure_logs(json=settings.production, level=settings.log_level, process="api", known_secrets=settings.secrets)
-    asyncio.run(serve(settings, side))
+    with settings_module.or_exit():
+        asyncio.run(serve(settings, side))
 
 
 if __name__ == "__main__":

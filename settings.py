@@ -10,11 +10,13 @@ import base64
 import binascii
 import ipaddress
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -54,6 +56,20 @@ _NEEDED_IN_PRODUCTION = (
 )
 
 
+_SSL_FILES = frozenset({"sslcert", "sslkey", "sslrootcert", "sslcrl"})
+_POSTGRES_PARAMETERS = _SSL_FILES | {
+    *("application_name", "host", "port", "dbname", "user", "password", "passfile", "service", "krbsrvname", "gsslib"),
+    *("target_session_attrs", "sslmode", "sslnegotiation", "sslpassword"),
+    *("ssl_min_protocol_version", "ssl_max_protocol_version"),
+}
+"""What libpq and asyncpg both understand in an address; the service speaks to Postgres by both."""
+_POSTGRES_VALUES = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "target_session_attrs": ("any", "primary", "standby", "read-write", "read-only", "prefer-standby"),
+}
+
+
 class SettingsError(Exception):
     """A setting is wrong or missing; the message names it and says what was expected."""
 
@@ -82,6 +98,21 @@ class PanelSettings(BaseSettings):
     @classmethod
     def _postgres(cls, value: str | None) -> str | None:
         return _with_scheme(value, "postgresql://…", "postgresql://", "postgres://")
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_parameters(cls, value: str | None) -> str | None:
+        for name, given in _parameters(value or ""):
+            if name not in _POSTGRES_PARAMETERS:
+                raise ValueError(
+                    f"{name[:50]} is not known here; expected one of {', '.join(sorted(_POSTGRES_PARAMETERS))}"
+                )
+            expected = _POSTGRES_VALUES.get(name)
+            if expected and given not in expected:
+                raise ValueError(f"{name}: expected one of {', '.join(expected)}")
+            if name in _SSL_FILES and not Path(given).is_file():
+                raise ValueError(f"{name}: expected the path of a readable file")
+        return value
 
     @field_validator("public_url", "admin_url", "admin_api_url")
     @classmethod
@@ -266,12 +297,26 @@ def load(**overrides: Any) -> Settings:
 
 
 def load_or_exit() -> Settings:
-    """As `load`, for a process that can do nothing without: it says what is wrong and ends with status 2."""
-    try:
+    """As `load`, for a process that can do nothing without."""
+    with or_exit():
         return load()
+
+
+@contextmanager
+def or_exit() -> Iterator[None]:
+    """A process that lacks a setting, or finds it unusable, says which one and ends with status 2."""
+    try:
+        yield
     except SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201 -- how to log is one of the things that are not known
+        print(error, file=sys.stderr)  # noqa: T201 -- how to log may be one of the things that are not known
         sys.exit(2)
+
+
+def needed(value: str | None, name: str) -> str:
+    """The setting's value; raises SettingsError where it is not set."""
+    if not value:
+        raise SettingsError(f"BILLING_{name}: it is needed here; `billing run` fills it in locally")
+    return value
 
 
 def load_panel(*, serving: bool = False) -> PanelSettings:
@@ -312,7 +357,18 @@ def _passwords(*addresses: str | None) -> list[str]:
     """As they are written and as they are meant, where `%40` stands for `@`. One that repeats the user is none."""
     parts = [urlsplit(address) for address in addresses if address]
     written = [part.password for part in parts if part.password and part.password != part.username]
+    pairs = [pair.partition("=") for part in parts for pair in part.query.split("&")]
+    written += [given for name, _, given in pairs if given and name in ("password", "sslpassword")]
     return [*written, *(unquote(password) for password in written)]
+
+
+def _parameters(address: str) -> list[tuple[str, str]]:
+    """What stands behind the `?` of an address; raises ValueError where it can't be read."""
+    query = urlsplit(address).query
+    try:
+        return parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        raise ValueError("expected name=value pairs behind the question mark, with & between them") from None
 
 
 def _with_scheme(value: str | None, expected: str, *schemes: str) -> str | None:

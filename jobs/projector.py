@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.ports import Clock
 from domain.rules import Rules
@@ -25,6 +25,7 @@ from infrastructure.elasticsearch.history_writer import HistoryWriter
 from infrastructure.elasticsearch.indices import HistoryIndices, HistoryIsGone, RebuildOvertaken
 from infrastructure.elasticsearch.line import ElasticsearchLine, ElasticsearchRefusal, ElasticsearchUnavailable
 from infrastructure.observability.logs import configure_logs
+from infrastructure.postgres import engines
 from infrastructure.postgres.exclusive import HeldByAnother, exclusive
 from infrastructure.postgres.listening import listen
 from infrastructure.redis.line import RedisLine
@@ -32,7 +33,7 @@ from jobs.projection.access import AccessProjection
 from jobs.projection.history import HistoryProjection
 from jobs.projection.pause import Pause
 from jobs.projection.rebuild import INDEX_LOCK, REBUILD_LOCK, rebuild_history
-from settings import ClockKind, Settings, load_or_exit
+from settings import ClockKind, Settings, load_or_exit, needed, or_exit
 
 log = structlog.get_logger(__name__)
 _LOOK_AFTER_INDEX_S: Final = 5.0
@@ -135,29 +136,24 @@ def _first(error: BaseException) -> str:
 
 def make_engine(settings: Settings) -> AsyncEngine:
     """A small pool for a job."""
-    assert settings.database_url is not None, "BILLING_DATABASE_URL: jobs need it"
-    scheme, _, rest = settings.database_url.partition("://")
-    assert scheme in ("postgresql", "postgres")
-    return create_async_engine(
-        f"postgresql+asyncpg://{rest}", pool_size=6, max_overflow=4, connect_args={"timeout": 5, "command_timeout": 30}
-    )
+    address = needed(settings.database_url, "DATABASE_URL")
+    return engines.make_engine(address, {"timeout": 5, "command_timeout": 30}, pool_size=6, max_overflow=4)
 
 
 def make_clock(settings: Settings) -> Clock:
-    assert settings.database_url is not None, "BILLING_DATABASE_URL: jobs need it"
-    return HeldClock(settings.database_url) if settings.clock is ClockKind.HELD else SystemClock()
+    address = needed(settings.database_url, "DATABASE_URL")
+    return HeldClock(address) if settings.clock is ClockKind.HELD else SystemClock()
 
 
 async def run(settings: Settings) -> None:
     """The whole process, until SIGTERM or SIGINT."""
-    assert settings.database_url is not None, "BILLING_DATABASE_URL: the projector needs it"
-    assert settings.redis_url is not None, "BILLING_REDIS_URL: the projector needs it"
+    database_url, redis_url = needed(settings.database_url, "DATABASE_URL"), needed(settings.redis_url, "REDIS_URL")
     engine = make_engine(settings)
-    redis = RedisLine(settings.redis_url)
+    redis = RedisLine(redis_url)
     url = settings.elasticsearch_url
     elasticsearch = None if url in (None, "none") else ElasticsearchLine(str(url), patience_s=3.0, pause_s=0)
     projector = Projector(
-        engine, settings.database_url, redis, elasticsearch, make_clock(settings), settings.rules, settings.base_url
+        engine, database_url, redis, elasticsearch, make_clock(settings), settings.rules, settings.base_url
     )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -186,7 +182,8 @@ def main() -> None:
     configure_logs(
         json=settings.production, level=settings.log_level, process="projector", known_secrets=settings.secrets
     )
-    asyncio.run(run(settings))
+    with or_exit():
+        asyncio.run(run(settings))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 import settings as settings_module
-from bootstrap import Service, build, needed
+from bootstrap import Service, build
 from infrastructure.observability.logs import configure_logs
 from infrastructure.postgres.listening import listen
 from jobs.by_arq import Scheduled, run_by_arq
@@ -106,7 +106,8 @@ async def run() -> None:
     settings = settings_module.load_or_exit()
     configure_logs(json=settings.production, level=settings.log_level, process="worker", known_secrets=settings.secrets)
     logging.getLogger("arq").setLevel(logging.WARNING)  # a line for each empty sweep of each second tells nothing
-    redis_url, database_url = needed(settings.redis_url, "REDIS_URL"), needed(settings.database_url, "DATABASE_URL")
+    redis_url = settings_module.needed(settings.redis_url, "REDIS_URL")
+    database_url = settings_module.needed(settings.database_url, "DATABASE_URL")
     service = await build(settings)
     end_metrics = service.metrics.serve(settings.host, settings.metrics_port) if settings.metrics_port else None
     schedule, ready, stop = schedule_of(service, Sweeps(service)), asyncio.Event(), asyncio.Event()
@@ -137,4 +138,5 @@ async def _say_ready(ready: asyncio.Event) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run())
+    with settings_module.or_exit():
+        asyncio.run(run())

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.payment_history import Position
 from infrastructure.postgres.documents import Document, Row
-from queries.cursor import read_cursor, read_position, write_cursor, write_position
+from queries.cursor import read_code, read_position, write_code, write_position
 
 
 async def newest_first(
@@ -49,9 +49,9 @@ async def by_code(
 ) -> Document:
     """`{"items": […], "next_cursor": …}` in the order of the codes; `show` gives an object with its `code`."""
     if cursor is not None:
-        query = query.where(code > read_cursor(listed, cursor)[0])
+        query = query.where(code > read_code(listed, cursor))
     items = [show(row) for row in await rows_of(engine, query.order_by(code).limit(limit + 1))]
-    following = write_cursor(listed, items[limit - 1]["code"]) if len(items) > limit else None
+    following = write_code(listed, items[limit - 1]["code"]) if len(items) > limit else None
     return {"items": items[:limit], "next_cursor": following}
 
 

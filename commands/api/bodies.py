@@ -47,6 +47,14 @@ def _is_plain(value: str) -> str:
     return value
 
 
+def _is_boolean(value: object) -> object:
+    """Said before `Literal[True]`, to which 1 is the same."""
+    if not isinstance(value, bool):
+        raise ValueError("expected true")
+    return value
+
+
+Flag = Annotated[bool, Field(strict=True)]
 Instant = Annotated[datetime, BeforeValidator(_read_instant)]
 Reference = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_is_plain)]
 ReturnUrl = Annotated[str, Field(max_length=2048), AfterValidator(_is_web_address)]
@@ -207,7 +215,7 @@ class NoBody(Body):
 
 class RenewalBody(Body):
     subscription_id: UUID
-    early: bool = Field(
+    early: Flag = Field(
         default=False,
         description="Where a refused charge waits for its next try, make one now as well (scope billing:admin).",
     )
@@ -221,7 +229,7 @@ class PaymentLinkBody(Body):
 
 
 class PaymentMethodChangeBody(Body):
-    default: Literal[True]
+    default: Annotated[Literal[True], BeforeValidator(_is_boolean)]
 
 
 class InternalRefundBody(Body):
@@ -267,13 +275,13 @@ class PaymentSystemBody(Body):
     code: Code
     name: Name
     adapter: Annotated[str, Field(min_length=1, max_length=64)]
-    enabled: bool = True
+    enabled: Flag = True
     settings: SystemSettings = {}
 
 
 class PaymentSystemChangeBody(Body):
     name: Name | None = None
-    enabled: bool | None = None
+    enabled: Flag | None = None
     settings: SystemSettings = {}
 
 
@@ -284,11 +292,11 @@ class PlanBody(Body):
     price: PriceBody
     period: PeriodBody
     trial_days: Annotated[int, Field(strict=True, ge=0, le=366)] = 0
-    available: bool = True
+    available: Flag = True
 
 
 class PlanChangeBody(Body):
     name: Name | None = None
     description: Annotated[str, Field(max_length=2000)] | None = None
     price: PriceBody | None = None
-    available: bool | None = None
+    available: Flag | None = None

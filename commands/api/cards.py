@@ -8,18 +8,19 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from commands.api.bodies import StoreCardBody
+from commands.api.replies import replies
 from commands.api.routes import UserCommandRoute, execute, side_of
 from commands.api.user import Shown, person_of
 from commands.remove_card import CardRemoved, RemoveCard, remove_card
 from commands.store_card import CardStored, StoreCard, store_card
 from domain.ports import Documents
 from infrastructure.http.authentication import CurrentCaller
-from infrastructure.http.problems import responses
+from infrastructure.http.shapes import CardShape
 
 router = APIRouter(prefix="/v1", route_class=UserCommandRoute, tags=["User: commands"])
 
 
-@router.post("/cards", status_code=201, responses=responses(400, 401, 409, 422))
+@router.post("/cards", status_code=201, responses=replies(CardShape, 200, 201))
 async def post_card(request: Request, body: StoreCardBody, caller: CurrentCaller) -> Response:
     """Store a card: 201 with what may be shown of it. One that the person has stored already: 200, with its new date.
 
@@ -34,7 +35,7 @@ async def post_card(request: Request, body: StoreCardBody, caller: CurrentCaller
     return await execute(request, body, lambda uow: store_card(command, uow, world), show)
 
 
-@router.delete("/cards/{card_id}", status_code=204, responses=responses(400, 401, 404, 409, 422))
+@router.delete("/cards/{card_id}", status_code=204)
 async def delete_card(request: Request, card_id: UUID, caller: CurrentCaller) -> Response:
     """Delete a card's number for good. What a payment system saved while it was paid with is a payment method."""
 

@@ -22,6 +22,19 @@ from commands.api.bodies import (
     RenewalBody,
     ResolveCaseBody,
 )
+from commands.api.replies import (
+    ErasedReply,
+    Paid,
+    PaidOrNothingDue,
+    Refunded,
+    RefundedOutside,
+    ReplayedReply,
+    ResolvedReply,
+    Sale,
+    SaleOrNothingDue,
+    Subscribed,
+    replies,
+)
 from commands.api.routes import AdminCommandRoute, InternalCommandRoute, execute, side_of
 from commands.api.user import show_payment, show_refund, show_sale, show_subscription
 from commands.cancel_subscription import CancelSubscription, cancel_subscription
@@ -53,6 +66,7 @@ from domain.plan import Plan
 from domain.ports import Documents, UnitOfWork
 from infrastructure.http.authentication import current_caller
 from infrastructure.http.problems import Problem, invalid, responses
+from infrastructure.http.shapes import PaymentSystemShape, PlanShape
 
 router = APIRouter(prefix="/internal/v1", route_class=InternalCommandRoute, tags=["Internal: commands"])
 admin = APIRouter(prefix="/internal/v1", route_class=AdminCommandRoute, tags=["Administration"])
@@ -61,7 +75,7 @@ Code = Annotated[str, Path(max_length=64)]
 Shown = tuple[int, dict[str, Any]]
 
 
-@router.post("/renewals", responses=responses(401, 403, 404, 409, 422))
+@router.post("/renewals", responses={**replies(PaidOrNothingDue, 200), **replies(Paid, 202), **responses(404)})
 async def post_renewal(request: Request, body: RenewalBody) -> Response:
     """Renew a subscription now, if it is due; an administrator's tool may try a refused charge before its time."""
     if body.early and not current_caller(request).admin:
@@ -78,7 +92,11 @@ async def post_renewal(request: Request, body: RenewalBody) -> Response:
     return await execute(request, body, lambda uow: renew_subscription(command, uow, world), show)
 
 
-@router.post("/payments", status_code=201, responses=responses(401, 403, 404, 409, 422))
+@router.post(
+    "/payments",
+    status_code=201,
+    responses={**replies(Sale, 201, 202), **replies(SaleOrNothingDue, 200), **responses(404)},
+)
 async def post_payment_link(request: Request, body: PaymentLinkBody) -> Response:
     """A payment link: for a new subscription to a plan, or for one that is past due (PAY-6)."""
     if (body.subscription_id is None) == (body.plan_code is None):
@@ -106,7 +124,7 @@ async def post_payment_link(request: Request, body: PaymentLinkBody) -> Response
     return await execute(request, body, handle, show)
 
 
-@router.post("/refunds", status_code=202, responses=responses(401, 403, 404, 409, 422))
+@router.post("/refunds", status_code=202, responses={**replies(Refunded, 202), **responses(404)})
 async def post_refund(request: Request, body: InternalRefundBody) -> Response:
     """Return a payment, all that is left of it or an amount."""
     command = RefundPayment(body.payment_id, body.amount.money() if body.amount else None, body.reason)
@@ -114,7 +132,7 @@ async def post_refund(request: Request, body: InternalRefundBody) -> Response:
     return await execute(request, body, lambda uow: refund_payment(command, uow, world), show_refund)
 
 
-@router.delete("/users/{user_id}/personal-data", status_code=202, responses=responses(400, 401, 403, 404, 409, 422))
+@router.delete("/users/{user_id}/personal-data", status_code=202, responses=replies(ErasedReply, 202))
 async def delete_personal_data(request: Request, user_id: UUID) -> Response:
     """Erase a person, not the books: their subscriptions end now, their payment methods are never charged again."""
 
@@ -126,11 +144,7 @@ async def delete_personal_data(request: Request, user_id: UUID) -> Response:
     return await execute(request, None, lambda uow: erase_person(ErasePerson(user_id), uow, world), show)
 
 
-@router.post(
-    "/subscriptions/{subscription_id}/external-payments",
-    status_code=201,
-    responses=responses(400, 401, 403, 404, 409, 422),
-)
+@router.post("/subscriptions/{subscription_id}/external-payments", status_code=201, responses=replies(Sale, 200, 201))
 async def post_external_payment(request: Request, subscription_id: UUID, body: ExternalPaymentBody) -> Response:
     """This subscription was paid outside. The same source and reference again: 200 with what is there."""
     command = RecordExternalPayment(subscription_id, body.amount.money(), body.paid_at, body.source, body.reference)
@@ -145,9 +159,7 @@ async def post_external_payment(request: Request, subscription_id: UUID, body: E
 
 
 @router.post(
-    "/subscriptions/{subscription_id}/external-refunds",
-    status_code=201,
-    responses=responses(400, 401, 403, 404, 409, 422),
+    "/subscriptions/{subscription_id}/external-refunds", status_code=201, responses=replies(RefundedOutside, 200, 201)
 )
 async def post_external_refund(request: Request, subscription_id: UUID, body: ExternalRefundBody) -> Response:
     """Its money was returned outside. The same source and reference again: 200 with what is there."""
@@ -169,7 +181,7 @@ async def post_external_refund(request: Request, subscription_id: UUID, body: Ex
     return await execute(request, body, lambda uow: record_external_refund(command, uow, world), show)
 
 
-@admin.post("/notifications/{entry_id}/replay", status_code=202, responses=responses(400, 401, 403, 404, 409, 422))
+@admin.post("/notifications/{entry_id}/replay", status_code=202, responses=replies(ReplayedReply, 202))
 async def post_replay(request: Request, entry_id: UUID) -> Response:
     """Follow a notification that was set aside once more."""
 
@@ -179,7 +191,7 @@ async def post_replay(request: Request, entry_id: UUID) -> Response:
     return await execute(request, None, lambda uow: replay_notification(ReplayNotification(entry_id), uow), show)
 
 
-@admin.post("/subscriptions/{subscription_id}/cancel", responses=responses(400, 401, 403, 404, 409, 422))
+@admin.post("/subscriptions/{subscription_id}/cancel", responses=replies(Subscribed, 200))
 async def post_cancel(request: Request, subscription_id: UUID, body: CancelBody | None = None) -> Response:
     """End somebody's subscription, at its period's end or now; no money is returned by it."""
     asked = body or CancelBody()
@@ -188,7 +200,7 @@ async def post_cancel(request: Request, subscription_id: UUID, body: CancelBody 
     return await execute(request, asked, lambda uow: cancel_subscription(command, uow, world), show_subscription)
 
 
-@admin.post("/cases/{case_id}/resolve", responses=responses(400, 401, 403, 404, 409, 422))
+@admin.post("/cases/{case_id}/resolve", responses=replies(ResolvedReply, 200))
 async def post_resolution(request: Request, case_id: UUID, body: ResolveCaseBody) -> Response:
     """Close a case with what was found."""
     command, world = ResolveCase(case_id, body.resolution), side_of(request).world
@@ -199,7 +211,7 @@ async def post_resolution(request: Request, case_id: UUID, body: ResolveCaseBody
     return await execute(request, body, lambda uow: resolve_case(command, uow, world), show)
 
 
-@admin.post("/plans", status_code=201, responses=responses(401, 403, 409, 422))
+@admin.post("/plans", status_code=201, responses=replies(PlanShape, 201))
 async def post_plan(request: Request, body: PlanBody) -> Response:
     """Put a plan on sale."""
     command = CreatePlan(
@@ -223,7 +235,7 @@ async def _show_plan(plan: Plan | Deleted, documents: Documents) -> Shown:
     return (204, {}) if isinstance(plan, Deleted) else (200, await documents.plan(plan.id))
 
 
-@admin.patch("/plans/{code}", responses=responses(401, 403, 404, 422))
+@admin.patch("/plans/{code}", responses=replies(PlanShape, 200))
 async def patch_plan(request: Request, code: Code, body: PlanChangeBody) -> Response:
     """Change a plan; a new price is a new version of it."""
     price = body.price.money() if body.price else None
@@ -232,14 +244,14 @@ async def patch_plan(request: Request, code: Code, body: PlanChangeBody) -> Resp
     return await execute(request, body, lambda uow: edit_plan(command, uow, world), _show_plan)
 
 
-@admin.delete("/plans/{code}", responses=responses(401, 403, 404))
+@admin.delete("/plans/{code}", status_code=204, responses=replies(PlanShape, 200))
 async def delete_plan(request: Request, code: Code) -> Response:
     """Delete a plan; one in use is archived instead, and shown."""
     world = side_of(request).world
     return await execute(request, None, lambda uow: retire_plan(RetirePlan(code), uow, world), _show_plan)
 
 
-@admin.post("/payment-systems", status_code=201, responses=responses(401, 403, 409, 422))
+@admin.post("/payment-systems", status_code=201, responses=replies(PaymentSystemShape, 201))
 async def post_payment_system(request: Request, body: PaymentSystemBody) -> Response:
     """Register a payment system."""
     command = RegisterPaymentSystem(body.code, body.name, body.adapter, body.enabled, body.settings)
@@ -257,7 +269,7 @@ async def _show_payment_system(done: PaymentSystemRegistration | Deleted, docume
     return (204, {}) if isinstance(done, Deleted) else (200, await documents.payment_system(done.id))
 
 
-@admin.patch("/payment-systems/{code}", responses=responses(401, 403, 404, 422))
+@admin.patch("/payment-systems/{code}", responses=replies(PaymentSystemShape, 200))
 async def patch_payment_system(request: Request, code: Code, body: PaymentSystemChangeBody) -> Response:
     """Change a payment system; of its settings those that are named."""
     command = EditPaymentSystem(code, body.name, body.enabled, body.settings)
@@ -270,7 +282,7 @@ async def patch_payment_system(request: Request, code: Code, body: PaymentSystem
     )
 
 
-@admin.delete("/payment-systems/{code}", responses=responses(401, 403, 404))
+@admin.delete("/payment-systems/{code}", status_code=204, responses=replies(PaymentSystemShape, 200))
 async def delete_payment_system(request: Request, code: Code) -> Response:
     """Delete a payment system; one in use is archived instead, and shown."""
     world = side_of(request).world

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar, cast
 
 from fastapi import Request
 from pydantic import BaseModel
@@ -19,8 +19,9 @@ from domain.errors import PaymentInProgress
 from domain.events import Actor, ActorKind
 from domain.ports import Call, Present, UnitOfWork, Vault
 from infrastructure.auth.caller import Caller
-from infrastructure.http.authentication import AdminRoute, InternalRoute, UserRoute, current_caller
-from infrastructure.http.problems import Problem
+from infrastructure.http.authentication import AdminRoute, InternalRoute, PublicRoute, UserRoute, current_caller
+from infrastructure.http.input import CONSISTENCY_HEADER
+from infrastructure.http.problems import Problem, responses
 from infrastructure.observability.request_id import current_request_id
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
@@ -36,19 +37,53 @@ async def require_key(request: Request) -> None:
     request.state.idempotency_key = keys[0]
 
 
-class UserCommandRoute(UserRoute):
+_KEY_PARAMETER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "A new one for each new operation; the same one again with the same body: the same reply.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+_REPLY_HEADERS = {
+    CONSISTENCY_HEADER: {
+        "description": "A query sent with it sees at least this change; left out where nothing has changed.",
+        "schema": {"type": "string"},
+    },
+    "Idempotency-Replayed": {
+        "description": "`true` where this is the reply that was kept under the key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+}
+
+
+class _CommandRoute(PublicRoute):
+    """Under an `Idempotency-Key`. Mixed into the classes that say who may call."""
+
+    problems: ClassVar[tuple[int, ...]] = (400, 401, 403, 409, 422, 503)
+    described: ClassVar[Mapping[str, Any]] = {**InternalRoute.described, "parameters": [_KEY_PARAMETER]}
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:
+        super().__init__(path, endpoint, **given)
+        if "{" in path:  # it names an object, which may not be there
+            self.responses.update(responses(404))
+        replies = {status for status in self.responses if int(status) < 300} | {self.status_code or 200}
+        for status in replies:
+            self.responses.setdefault(status, {})["headers"] = _REPLY_HEADERS
+
     async def check_key(self, request: Request) -> None:
         await require_key(request)
 
 
-class InternalCommandRoute(InternalRoute):
-    async def check_key(self, request: Request) -> None:
-        await require_key(request)
+class UserCommandRoute(_CommandRoute, UserRoute):
+    """A person's."""
 
 
-class AdminCommandRoute(AdminRoute):
-    async def check_key(self, request: Request) -> None:
-        await require_key(request)
+class InternalCommandRoute(_CommandRoute, InternalRoute):
+    """A service's."""
+
+
+class AdminCommandRoute(_CommandRoute, AdminRoute):
+    """An administrator's tool's."""
 
 
 def actor_of(caller: Caller) -> Actor:

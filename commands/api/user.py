@@ -18,6 +18,16 @@ from commands.api.bodies import (
     SubscribeBody,
     choice,
 )
+from commands.api.replies import (
+    Paid,
+    PaidOrNothingDue,
+    Refunded,
+    Sale,
+    SaleOrNothingDue,
+    Subscribed,
+    WillEndReply,
+    replies,
+)
 from commands.api.routes import UserCommandRoute, execute, side_of
 from commands.cancel_subscription import (
     CancelSubscription,
@@ -41,6 +51,7 @@ from domain.subscription import Subscription
 from infrastructure.auth.caller import Caller
 from infrastructure.http.authentication import CurrentCaller
 from infrastructure.http.problems import responses
+from infrastructure.http.shapes import PaymentMethodShape
 
 router = APIRouter(prefix="/v1", route_class=UserCommandRoute, tags=["User: commands"])
 
@@ -80,7 +91,7 @@ async def show_refund(refund: Refund, documents: Documents) -> Shown:
     return 202, {"refund": await documents.refund(refund.id)}
 
 
-@router.post("/subscriptions", status_code=201, responses=responses(400, 401, 404, 409, 422, 503))
+@router.post("/subscriptions", status_code=201, responses={**replies(Sale, 201, 202), **responses(404)})
 async def post_subscription(request: Request, body: SubscribeBody, caller: CurrentCaller) -> Response:
     """Subscribe to a plan at the price the person was shown, and pay for its first period."""
     command = Subscribe(
@@ -90,7 +101,11 @@ async def post_subscription(request: Request, body: SubscribeBody, caller: Curre
     return await execute(request, body, lambda uow: subscribe(command, uow, world), show_sale)
 
 
-@router.post("/subscriptions/{subscription_id}/payments", status_code=201, responses=responses(401, 404, 409, 422))
+@router.post(
+    "/subscriptions/{subscription_id}/payments",
+    status_code=201,
+    responses={**replies(Paid, 201, 202), **replies(PaidOrNothingDue, 200)},
+)
 async def post_payment(request: Request, subscription_id: UUID, body: PayBody, caller: CurrentCaller) -> Response:
     """Pay a past-due subscription."""
     command = PaySubscription(_user_id(caller), subscription_id, choice(body.payment), body.payment_system)
@@ -98,7 +113,7 @@ async def post_payment(request: Request, subscription_id: UUID, body: PayBody, c
     return await execute(request, body, lambda uow: pay_subscription(command, uow, world), show_payment)
 
 
-@router.post("/subscriptions/{subscription_id}/cancel", responses=responses(401, 404, 409, 422))
+@router.post("/subscriptions/{subscription_id}/cancel", responses=replies(Subscribed, 200))
 async def post_cancel(
     request: Request, subscription_id: UUID, caller: CurrentCaller, body: CancelBody | None = None
 ) -> Response:
@@ -109,7 +124,7 @@ async def post_cancel(
     return await execute(request, asked, lambda uow: cancel_subscription(command, uow, world), show_subscription)
 
 
-@router.post("/subscriptions/{subscription_id}/resume", responses=responses(401, 404, 409, 422))
+@router.post("/subscriptions/{subscription_id}/resume", responses=replies(Subscribed, 200))
 async def post_resume(
     request: Request, subscription_id: UUID, caller: CurrentCaller, body: NoBody | None = None
 ) -> Response:
@@ -122,7 +137,9 @@ async def post_resume(
 
 
 @router.post(
-    "/subscriptions/{subscription_id}/change-plan", status_code=201, responses=responses(401, 404, 409, 422, 503)
+    "/subscriptions/{subscription_id}/change-plan",
+    status_code=201,
+    responses={**replies(Sale, 201, 202), **replies(SaleOrNothingDue, 200)},
 )
 async def post_change_plan(
     request: Request, subscription_id: UUID, body: ChangePlanBody, caller: CurrentCaller
@@ -149,7 +166,7 @@ async def post_change_plan(
     return await execute(request, body, lambda uow: change_plan(command, uow, world), show)
 
 
-@router.post("/subscriptions/{subscription_id}/refunds", status_code=202, responses=responses(401, 404, 409, 422))
+@router.post("/subscriptions/{subscription_id}/refunds", status_code=202, responses=replies(Refunded, 202))
 async def post_refund(
     request: Request, subscription_id: UUID, caller: CurrentCaller, body: RefundBody | None = None
 ) -> Response:
@@ -160,7 +177,7 @@ async def post_refund(
     return await execute(request, asked, lambda uow: request_refund(command, uow, world), show_refund)
 
 
-@router.patch("/payment-methods/{payment_method_id}", responses=responses(401, 404, 422))
+@router.patch("/payment-methods/{payment_method_id}", responses=replies(PaymentMethodShape, 200))
 async def patch_payment_method(
     request: Request, payment_method_id: UUID, body: PaymentMethodChangeBody, caller: CurrentCaller
 ) -> Response:
@@ -173,7 +190,7 @@ async def patch_payment_method(
     return await execute(request, body, lambda uow: choose_payment_method(command, uow), show)
 
 
-@router.delete("/payment-methods/{payment_method_id}", responses=responses(401, 404, 422))
+@router.delete("/payment-methods/{payment_method_id}", responses=replies(WillEndReply, 200))
 async def delete_payment_method(request: Request, payment_method_id: UUID, caller: CurrentCaller) -> Response:
     """Never charge this method again; tells which subscriptions will end for lack of one."""
 

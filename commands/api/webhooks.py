@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -21,6 +22,7 @@ class WebhookRoute(PublicRoute):
     """Whoever calls was told an address, and may have put anything behind it."""
 
     strict_query = False
+    problems: ClassVar[tuple[int, ...]] = (403, 404, 413, 422, 503)
 
 
 _CODE = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -28,7 +30,7 @@ _CODE = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 router = APIRouter(tags=["Payment systems"], route_class=WebhookRoute)
 
 
-@router.post("/webhooks/{payment_system}")
+@router.post("/webhooks/{payment_system}", response_class=Response)
 async def post_notification(request: Request, payment_system: str) -> Response:
     """Answers 200 once it is stored, whatever it says: it is a hint, the object is asked for before it is believed."""
     if not _CODE.fullmatch(payment_system):  # no payment system can be called so, and Postgres does not take all of it

@@ -32,6 +32,7 @@ MAX_TOKEN_CHARS: Final = 16_384
 _MAX_SUBJECT = 255
 _MAX_KID = 255
 _MAX_SCOPES = 100
+_MAX_HEADER_DEPTH = 4  # a `jwk` with its list of certificates, and one to spare
 _LATEST: Final = 253_402_300_799  # the last second of the year 9999
 _PARTS = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
@@ -158,6 +159,8 @@ def _object(part: str, what: str) -> dict[str, Any]:
 def _read_header(header: dict[str, Any]) -> str | None:
     if header.get("alg") != ALGORITHM:
         raise InvalidToken(f"the token is not signed with {ALGORITHM}")
+    if _is_deeper(header, _MAX_HEADER_DEPTH):  # jose reads it once more, with less of the stack left
+        raise InvalidToken("the token's header is nested too deeply")
     if "crit" in header:
         raise InvalidToken("the token demands an extension that is not known here")
     kind = header.get("typ", "JWT")
@@ -169,10 +172,15 @@ def _read_header(header: dict[str, Any]) -> str | None:
     return kid
 
 
+def _is_deeper(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return inner is not None and (levels == 0 or any(_is_deeper(one, levels - 1) for one in inner))
+
+
 def _signed_by(token: str, key: VerifyingKey) -> bool:
     try:
         jws.verify(token, key.jose_key, algorithms=[ALGORITHM])
-    except JOSEError:
+    except (JOSEError, ValueError, RecursionError):  # whatever it can't read is not signed
         return False
     return True
 

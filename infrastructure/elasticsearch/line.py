@@ -5,6 +5,7 @@ Only the few calls that the history needs; bodies are JSON that is ready, so wha
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import time
@@ -44,9 +45,10 @@ class ElasticsearchLine:
             host = f"[{host}]"
         netloc = host if parts.port is None else f"{host}:{parts.port}"
         self._base = urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
-        self._auth = (
-            aiohttp.BasicAuth(unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-        )
+        self._headers: dict[str, str] = {}
+        if parts.username:
+            account = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            self._headers["Authorization"] = f"Basic {base64.b64encode(account.encode()).decode()}"
         self._timeout = aiohttp.ClientTimeout(total=patience_s)
         self._connections = connections
         self._pause_s = pause_s
@@ -122,7 +124,7 @@ class ElasticsearchLine:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=30),
-                auth=self._auth,
+                headers=self._headers,
                 trust_env=False,
             )
         return self._session

@@ -8,8 +8,8 @@ The token's verifier is the application's: `app.state.token_verifier = TokenVeri
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Annotated, Any, TypeVar, cast
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Final, TypeVar, cast
 
 import structlog
 from fastapi import Depends, Request
@@ -24,19 +24,32 @@ from infrastructure.auth.caller import Caller
 from infrastructure.auth.errors import InvalidToken, KeysUnavailable
 from infrastructure.auth.tokens import TokenVerifier
 from infrastructure.http.input import check_body, check_query, read_consistency_token
-from infrastructure.http.problems import Problem, from_broken_rule, from_validation, unavailable
+from infrastructure.http.problems import Problem, from_broken_rule, from_validation, responses, unavailable
 from infrastructure.postgres.outage import is_outage
 
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 R = TypeVar("R")
+BEARER: Final = "bearer"
+"""Its name among the security schemes of /openapi.json."""
 
 
 class PublicRoute(APIRoute):
     """Anybody may call; no token is looked at."""
 
     strict_query = True
+    problems: ClassVar[tuple[int, ...]] = (422, 503)
+    """What the class itself can answer; a route adds its own."""
+    described: ClassVar[Mapping[str, Any]] = {}
+    """What /openapi.json says of each of its routes beside that."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:
+        described = {**(given.pop("openapi_extra", None) or {}), **self.described}
+        super().__init__(path, endpoint, openapi_extra=described, **given)
+        by_body = (413, 415) if self.body_field is not None else ()
+        for status, answer in responses(*self.problems, *by_body).items():
+            self.responses.setdefault(status, answer)
 
     async def admit(self, request: Request) -> None:
         """Raises Problem where the caller may not call."""
@@ -64,6 +77,9 @@ class PublicRoute(APIRoute):
 
 
 class _TokenRoute(PublicRoute):
+    problems: ClassVar[tuple[int, ...]] = (401, 422, 503)
+    described: ClassVar[Mapping[str, Any]] = {"security": [{BEARER: []}]}
+
     async def admit(self, request: Request) -> None:
         caller = await _caller(request)
         request.state.caller = caller
@@ -75,6 +91,8 @@ class _TokenRoute(PublicRoute):
 
 class UserRoute(_TokenRoute):
     """A person with a token."""
+
+    problems: ClassVar[tuple[int, ...]] = (401, 403, 422, 503)
 
     def permit(self, caller: Caller) -> None:
         if caller.user_id is None:
@@ -88,6 +106,8 @@ class AnyCallerRoute(_TokenRoute):
 class InternalRoute(_TokenRoute):
     """Scope `billing:internal`."""
 
+    problems: ClassVar[tuple[int, ...]] = (401, 403, 422, 503)
+
     def permit(self, caller: Caller) -> None:
         if not caller.internal:
             raise Problem("forbidden", "This needs the scope billing:internal.")
@@ -95,6 +115,8 @@ class InternalRoute(_TokenRoute):
 
 class AdminRoute(_TokenRoute):
     """Scope `billing:admin`."""
+
+    problems: ClassVar[tuple[int, ...]] = (401, 403, 422, 503)
 
     def permit(self, caller: Caller) -> None:
         if not caller.admin:

@@ -8,11 +8,13 @@ from typing import Any, Final
 from fastapi import Request
 
 from infrastructure.auth.strict_json import read_object
-from infrastructure.http.problems import Problem, invalid
+from infrastructure.http.problems import MAX_FIELD, Problem, invalid
 from infrastructure.postgres.consistency import decode
 
 CONSISTENCY_HEADER: Final = "Consistency-Token"
 MAX_DEPTH: Final = 32
+MAX_VALUES: Final = 200
+"""In a whole body; the largest that means something has some forty."""
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 _JSON = re.compile(r"application/(json|[a-z0-9.-]+\+json)", re.IGNORECASE)
 
@@ -49,7 +51,7 @@ def read_consistency_token(request: Request) -> tuple[int, int] | None:
 async def check_body(request: Request) -> None:
     """Raises Problem: 415 for another type than JSON, 422 for JSON that is not one plain object.
 
-    Refused are names given twice, NaN, NUL, lone surrogates, and nesting deeper than 32.
+    Refused are names given twice, NaN, NUL, lone surrogates, nesting deeper than 32, and more than 200 values.
     """
     body = await request.body()
     if not body:
@@ -60,20 +62,25 @@ async def check_body(request: Request) -> None:
         value = read_object(body)
     except ValueError:
         raise Problem("validation_failed", "The body is not one JSON object.") from None
-    _check_value(value, "", 0)
+    _check_values(value)
 
 
-def _check_value(value: Any, place: str, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise Problem("validation_failed", "The body is nested too deeply.")
-    if isinstance(value, str):
-        if _UNFIT.search(value):
+def _check_values(body: dict[str, Any]) -> None:
+    """Without recursion, and without looking at more than a command could mean: nobody else is served meanwhile."""
+    left: list[tuple[str, Any, int]] = [("", body, 0)]
+    count = 0
+    while left:
+        place, value, depth = left.pop()
+        if depth > MAX_DEPTH:
+            raise Problem("validation_failed", "The body is nested too deeply.")
+        if isinstance(value, str) and _UNFIT.search(value):
             raise invalid(place, "holds a character that text may not hold")
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            if _UNFIT.search(name):
+        if not isinstance(value, dict | list):
+            continue
+        count += len(value)
+        if count > MAX_VALUES:
+            raise Problem("validation_failed", f"The body holds more than {MAX_VALUES} names and values.")
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(name, str) and _UNFIT.search(name):
                 raise Problem("validation_failed", "A name holds a character that text may not hold.")
-            _check_value(inner, f"{place}.{name}".lstrip("."), depth + 1)
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            _check_value(inner, f"{place}.{number}".lstrip("."), depth + 1)
+            left.append((f"{place[:MAX_FIELD]}.{name}".lstrip("."), inner, depth + 1))

@@ -15,6 +15,8 @@ from infrastructure.json_text import dump
 from infrastructure.observability.request_id import current_request_id
 
 RETRY_AFTER_S: Final = 2
+MAX_FIELD: Final = 100
+MAX_ERRORS: Final = 20
 
 _STATUS_OF: Final[Mapping[str, int]] = {
     "unauthorized": 401,
@@ -74,7 +76,7 @@ class Problem(Exception):  # noqa: N818 -- an answer to the caller, not a malfun
         self.code = code
         self.detail = detail
         self.status = status or _STATUS_OF.get(code, 409)
-        self.errors = tuple(errors)
+        self.errors = tuple((field[:MAX_FIELD], message) for field, message in errors)
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})
 
@@ -110,11 +112,23 @@ def from_broken_rule(broken: RuleBroken) -> Problem:
 
 def from_validation(error: RequestValidationError) -> Problem:
     """Names the fields and what is expected of them; never repeats what was sent, which may be a card number."""
-    errors = []
-    for found in error.errors():
-        place = [str(part) for part in found["loc"]]
-        errors.append((".".join(place[1:] or place), str(found["msg"])))
-    return Problem("validation_failed", "What was sent is not valid.", errors=errors)
+    found = error.errors()
+    errors = [(".".join(str(part) for part in one["loc"][1:] or one["loc"]), _said(one)) for one in found[:MAX_ERRORS]]
+    more = f" {len(found) - MAX_ERRORS} more errors are not listed." if len(found) > MAX_ERRORS else ""
+    return Problem("validation_failed", f"What was sent is not valid.{more}", errors=errors)
+
+
+def _said(found: Mapping[str, Any]) -> str:
+    """pydantic's words without those that come from the input: a tag, and what a parser stumbled over."""
+    kind, message, about = found["type"], str(found["msg"]), found.get("ctx") or {}
+    if kind == "union_tag_invalid":
+        return f"Input should be one of {about['expected_tags']}"
+    if kind in ("value_error", "assertion_error"):
+        return message  # our own validators never repeat what they were given
+    for reason in ("error", "encoding_error", "attribute", "tz_actual"):
+        if reason in about:
+            message = message.partition(str(about[reason]))[0].rstrip(" ,:'")
+    return message
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

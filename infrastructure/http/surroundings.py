@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from infrastructure.http.authentication import problem_of
+from infrastructure.http.authentication import BEARER, problem_of
 from infrastructure.http.problems import Problem, ProblemDocument
 from infrastructure.observability.request_id import HEADER, accept_request_id, following
 
@@ -32,9 +32,11 @@ def _untimed(method: str, route: str, status: int, seconds: float) -> None:
 
 def surround(app: FastAPI, timed: Timed = _untimed) -> None:
     """Give an application its handlers and middleware; call it once, on the outermost one."""
+    # The router's redirect to the address without a slash would lead to whatever Host the caller named, over http.
+    app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, _told_by_starlette)
     app.add_middleware(RequestSurroundings, timed=timed)
-    _describe_problems(app)
+    _describe(app)
 
 
 class RequestSurroundings:
@@ -116,16 +118,18 @@ async def _told_by_starlette(_: Request, error: Exception) -> Response:
     return Problem(code, detail, status=status, headers=error.headers).response()
 
 
-def _describe_problems(app: FastAPI) -> None:
-    """`ProblemDocument` among the schemas of /openapi.json, to which `problems.responses` points."""
+def _describe(app: FastAPI) -> None:
+    """What all routes of /openapi.json point to: `ProblemDocument`, which `problems.responses` names, and the token."""
     made = app.openapi
 
     def openapi() -> dict[str, object]:
         document = made()
         schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        components = document.setdefault("components", {})
+        schemas = components.setdefault("schemas", {})
         schemas.update(schema.pop("$defs", {}))
         schemas["ProblemDocument"] = schema
+        components["securitySchemes"] = {BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
         return document
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to extend it

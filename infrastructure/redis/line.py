@@ -6,6 +6,7 @@ RedisUnavailable at once, and one caller in each pause finds out whether it is b
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -14,11 +15,12 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 T = TypeVar("T")
 _PATIENCE_S: Final = 0.4
 _PAUSE_S: Final = 1.0
+_WRONG_KIND: Final = re.compile(r"^(Command # .* of pipeline caused error: \(['\"])?WRONGTYPE ", re.DOTALL)
 
 
 class RedisUnavailable(Exception):  # noqa: N818 -- named for what the caller is told
@@ -44,7 +46,9 @@ class RedisLine:
         self._closed_until = 0.0
 
     async def ask(self, question: Callable[[Redis], Awaitable[T]]) -> T:
-        """Run `question` on the client; raises RedisUnavailable, and ResponseError for what Redis refuses."""
+        """Run `question` on the client; raises RedisUnavailable, and ResponseError where only this question can't be
+        answered.
+        """
         now = time.monotonic()
         if now < self._closed_until:
             raise RedisUnavailable("Redis failed a moment ago")
@@ -54,7 +58,7 @@ class RedisLine:
         try:
             answer = await question(self.client)
         except ResponseError as error:
-            if not _is_about_the_server(error):
+            if _is_about_the_question(error):
                 self._closed_until = 0.0
                 raise
             self._close()
@@ -73,7 +77,10 @@ class RedisLine:
         self._closed_until = time.monotonic() + self._pause_s
 
 
-def _is_about_the_server(error: ResponseError) -> bool:
-    """Loading its data, out of memory, a replica: the server's state, not the question's fault."""
-    text = str(error)
-    return text.startswith(("LOADING", "OOM", "READONLY", "MASTERDOWN", "MISCONF", "CLUSTERDOWN", "BUSY", "NOAUTH"))
+def _is_about_the_question(error: ResponseError) -> bool:
+    """A key that holds another kind of value, a script that is not loaded: the same server answers other questions.
+
+    Everything else is the server's own state: no memory, a replica, no disk, no permission. Those are not listed here,
+    for redis-py drops the word from some, and in a pipeline puts a sentence before all of them.
+    """
+    return isinstance(error, NoScriptError) or _WRONG_KIND.search(str(error)) is not None

@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from infrastructure.http.authentication import CurrentCaller, UserRoute
 from infrastructure.http.problems import responses
+from infrastructure.http.shapes import CardList
 from infrastructure.postgres.documents import CARD, card_document
 from infrastructure.postgres.tables import cards
 from queries.api.parameters import ConsistencyToken, CurrentSources, Cursor, Limit, json_reply
-from queries.api.shapes import CardList
 from queries.rows import newest_first
 
 router = APIRouter(route_class=UserRoute, tags=["cards"])

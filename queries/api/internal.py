@@ -14,6 +14,15 @@ from domain.errors import NotFoundHere
 from infrastructure.auth.caller import Caller
 from infrastructure.http.authentication import InternalRoute
 from infrastructure.http.problems import responses
+from infrastructure.http.shapes import (
+    ActiveSubscriptionsShape,
+    NotificationList,
+    PaymentSystemList,
+    PaymentSystemShape,
+    PlanList,
+    PlanShape,
+)
+from infrastructure.http.shapes import TokenClaims as TokenClaimsShape
 from infrastructure.postgres.documents import (
     moment,
     notification_document,
@@ -24,15 +33,6 @@ from infrastructure.postgres.documents import (
 )
 from infrastructure.postgres.tables import inbox, payment_systems, plans
 from queries.api.parameters import ConsistencyToken, CurrentSources, Cursor, Limit, json_reply, sources
-from queries.api.shapes import (
-    ActiveSubscriptionsShape,
-    NotificationList,
-    PaymentSystemList,
-    PaymentSystemShape,
-    PlanList,
-    PlanShape,
-)
-from queries.api.shapes import TokenClaims as TokenClaimsShape
 from queries.rows import by_code, newest_first, rows_of
 from queries.sources import Sources
 

@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from infrastructure.http.authentication import CurrentCaller, UserRoute
 from infrastructure.http.problems import responses
+from infrastructure.http.shapes import PaymentMethodList
 from infrastructure.postgres.documents import payment_method_document
 from infrastructure.postgres.tables import payment_methods
 from queries.api.parameters import ConsistencyToken, CurrentSources, Cursor, Limit, json_reply
-from queries.api.shapes import PaymentMethodList
 from queries.rows import newest_first
 
 router = APIRouter(route_class=UserRoute, tags=["payment methods"])

@@ -16,6 +16,7 @@ from domain.periods import DEFAULT_ZONE
 from infrastructure.auth.caller import Caller
 from infrastructure.http.authentication import AnyCallerRoute, CurrentCaller, UserRoute
 from infrastructure.http.problems import responses
+from infrastructure.http.shapes import PaymentList, PaymentWithRefunds, Summary
 from infrastructure.postgres.documents import money, payment_document, payment_rows
 from infrastructure.postgres.tables import payments, users
 from queries.api.parameters import (
@@ -31,7 +32,6 @@ from queries.api.parameters import (
     read_instant,
     sources,
 )
-from queries.api.shapes import PaymentList, PaymentWithRefunds, Summary
 from queries.history_page import finished_page, position_of
 from queries.newest_page import ROWS
 from queries.rows import rows_of

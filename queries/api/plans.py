@@ -7,10 +7,10 @@ from starlette.responses import Response
 
 from infrastructure.http.authentication import PublicRoute
 from infrastructure.http.problems import responses
+from infrastructure.http.shapes import PlanList
 from infrastructure.postgres.documents import plan_document, plan_rows
 from infrastructure.postgres.tables import plans
 from queries.api.parameters import CurrentSources, Cursor, Limit, json_reply
-from queries.api.shapes import PlanList
 from queries.rows import by_code
 
 router = APIRouter(route_class=PublicRoute, tags=["plans"])

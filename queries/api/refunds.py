@@ -11,10 +11,10 @@ from starlette.responses import Response
 from domain.errors import NotFoundHere
 from infrastructure.http.authentication import AnyCallerRoute, CurrentCaller
 from infrastructure.http.problems import responses
+from infrastructure.http.shapes import RefundShape
 from infrastructure.postgres.documents import refund_document
 from infrastructure.postgres.tables import refunds
 from queries.api.parameters import ConsistencyToken, CurrentSources, json_reply
-from queries.api.shapes import RefundShape
 from queries.rows import rows_of
 
 router = APIRouter(route_class=AnyCallerRoute, tags=["refunds"])

@@ -12,10 +12,10 @@ from domain.errors import NotFoundHere, PaymentInProgress
 from domain.plan_change import ChangeWhen
 from infrastructure.http.authentication import CurrentCaller, UserRoute
 from infrastructure.http.problems import Problem, responses
+from infrastructure.http.shapes import ChangePlanPreview, EventList, RefundPreview, SubscriptionList, SubscriptionShape
 from infrastructure.postgres.documents import event_document, subscription_document, subscription_rows
 from infrastructure.postgres.tables import events, subscriptions
 from queries.api.parameters import ConsistencyToken, CurrentSources, Cursor, Limit, PlanCode, json_reply
-from queries.api.shapes import ChangePlanPreview, EventList, RefundPreview, SubscriptionList, SubscriptionShape
 from queries.change_plan_preview import change_plan_preview
 from queries.refund_preview import refund_preview
 from queries.rows import newest_first, rows_of

@@ -299,6 +299,16 @@ async def test_unknown_addresses_and_methods_are_told_as_problems(api: Caller) -
     assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/plans/", "/v1/payments/", "/internal/v1/plans/premium/", "/v1/payments/summary/"]
+)
+async def test_an_address_with_a_slash_too_many_is_not_there_and_leads_nowhere(api: Caller, path: str) -> None:
+    response = await api.get(path, uuid4(), "billing:admin", headers={"Host": "evil.example"})
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "location" not in response.headers
+
+
 async def test_openapi_describes_every_route_and_the_problems(api: Caller) -> None:
     document: dict[str, Any] = json.loads((await api.client.get("/openapi.json")).content)
     assert "/v1/payments/summary" in document["paths"]

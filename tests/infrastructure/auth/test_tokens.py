@@ -206,6 +206,21 @@ async def test_a_token_of_an_odd_form_is_refused(token: str) -> None:
     await refusal(token)
 
 
+@pytest.mark.parametrize(("opens", "closes"), [(b"[", b"]"), (b'{"a":', b"}")], ids=["lists", "objects"])
+async def test_a_header_nested_however_deep_is_refused(opens: bytes, closes: bytes) -> None:
+    """What one reader of the header can still read, the next one, which stands deeper on the stack, may not."""
+    ours, claims = verifier(), forge.b64(json.dumps(HONEST).encode())
+    for depth in range(1, 1100):
+        header = b'{"alg":"RS256","a":' + opens * depth + b"1" + closes * depth + b"}"
+        with pytest.raises(InvalidToken):
+            await ours.verify(f"Bearer {forge.b64(header)}.{claims}.AAAA")
+
+
+async def test_a_header_that_shows_the_certificates_of_its_key_is_no_obstacle() -> None:
+    header = {"x5c": ["MIIB", "MIIC"], "jwk": forge.jwk(forge.OTHER_KEY, x5c=["MIIB"])}
+    assert (await verifier().verify(f"Bearer {forge.token(header=header)}")).user_id
+
+
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e400", '"NaN"', "{}", "1e"])
 @pytest.mark.parametrize("claim", ["exp", "nbf"])
 async def test_a_time_that_is_no_number_is_refused(claim: str, literal: str) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -178,6 +182,76 @@ async def test_a_redis_that_hangs_costs_one_short_wait_and_postgres_answers(engi
                     await asyncio.sleep(0.05)
         assert len((await service.of(user)).subscriptions) == 1
         await line.close()
+
+
+async def _disk_is_gone(own: EmbeddedValkey, client: Redis) -> None:
+    """Its folder is removed, and the next copy to disk fails: from then on it takes no writes."""
+    await client.config_set("save", "3600 1")
+    shutil.rmtree(own._folder)
+    await client.bgsave()
+    async with asyncio.timeout(10):
+        while (await client.info("persistence"))["rdb_last_bgsave_status"] != "err":  # noqa: ASYNC110 -- tells nobody
+            await asyncio.sleep(0.01)
+
+
+STATES_OF_A_SERVER: dict[str, tuple[str, ...] | None] = {
+    "out of memory": ("CONFIG SET maxmemory 1",),
+    "a replica": ("REPLICAOF 127.0.0.1 1",),
+    "a replica without its master": ("CONFIG SET replica-serve-stale-data no", "REPLICAOF 127.0.0.1 1"),
+    "a master that lost its replicas": ("CONFIG SET min-replicas-to-write 1",),
+    "no permission to write": ("ACL SETUSER default -set -hset -evalsha",),
+    "no permission for what scripts do": ("ACL SETUSER default -pexpire -set",),
+    "no permission to read": ("ACL SETUSER default -@read",),
+    "no disk": None,
+}
+
+
+@pytest.mark.parametrize("commands", STATES_OF_A_SERVER.values(), ids=STATES_OF_A_SERVER)
+async def test_while_redis_takes_nothing_postgres_answers(
+    engine: AsyncEngine, commands: tuple[str, ...] | None
+) -> None:
+    books = Books(engine)
+    user = await books.person()
+    subscription = await books.subscription(user, await books.plan())
+    await books.payment(user, subscription)
+    with throwaway_valkey() as own:
+        line, operator = RedisLine(own.url, patience_s=5, pause_s=0), Redis.from_url(own.url)
+        service = ActiveSubscriptions(engine, line, HandClock(NOW), Rules())
+        pages = NewestPage(engine, line, PostgresPaymentHistory(engine, "http://billing.test"))
+        if commands is None:
+            await _disk_is_gone(own, operator)
+        for command in commands or ():
+            await operator.execute_command(*command.split())
+        try:
+            for fresh in (False, True):
+                assert len((await service.of(user, fresh=fresh)).subscriptions) == 1
+                assert b'"items":[{' in await pages.of(user, fresh=fresh)
+            # Nothing else gets out of them; what takes some writes for all that may take these.
+            with suppress(RedisUnavailable):
+                await ActiveSubscriptionsCache(line).put([access(uuid4(), 1), access(uuid4(), 1)], NOW)
+            with suppress(RedisUnavailable):
+                await NewestPageCache(line).outdate([(user, 2), (uuid4(), 2)])
+        finally:
+            await operator.config_set("save", "")  # else it would not end without a last copy
+            await operator.aclose()
+            await line.close()
+
+
+async def test_one_key_of_another_kind_closes_redis_to_nobody(redis: RedisLine) -> None:
+    user = uuid4()
+
+    async def in_a_pipeline(client: Redis) -> object:
+        async with client.pipeline(transaction=False) as pipeline:
+            pipeline.get(key_of(user))
+            return await pipeline.execute()
+
+    await redis.client.lpush(key_of(user), "x")  # type: ignore[misc] # typed for both kinds of client
+    for _ in range(2):
+        with pytest.raises(ResponseError):
+            await redis.ask(lambda client: client.get(key_of(user)))
+        with pytest.raises(ResponseError):
+            await redis.ask(in_a_pipeline)
+    await redis.ask(lambda client: client.ping())
 
 
 async def test_losing_all_of_redis_loses_nothing(engine: AsyncEngine, redis: RedisLine) -> None:

@@ -1,0 +1,110 @@
+"""A body that is refused is told what was expected, never what it said: that may be a card number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.scenarios.cinema import Cinema
+
+CARD = "4111111111111111"
+SALE = {"plan_code": "premium", "price": {"value": "499.00", "currency": "RUB"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "message"),
+    [
+        ({**SALE, "payment": {"type": CARD}}, "payment", "Input should be one of 'redirect', 'token', 'saved', 'card'"),
+        (
+            {**SALE, "payment": {"type": "saved", "payment_method_id": CARD}},
+            "payment.saved.payment_method_id",
+            "Input should be a valid UUID",
+        ),
+        (
+            {**SALE, "payment": {"type": "saved", "payment_method_id": f"{CARD}§"}},
+            "payment.saved.payment_method_id",
+            None,
+        ),
+        ({**SALE, "payment": CARD}, "payment", None),
+        ({**SALE, "payment": {"type": [CARD]}}, "payment", None),
+        ({**SALE, "plan_code": f"{CARD} "}, "plan_code", None),
+        ({**SALE, "price": {"value": CARD, "currency": CARD}}, "price.value", None),
+        ({**SALE, "payment": {"type": "redirect", "return_url": CARD}}, "payment.redirect.return_url", None),
+    ],
+)
+async def test_a_card_number_in_a_wrong_place_is_not_repeated(
+    cinema: Cinema, body: dict[str, Any], field: str, message: str | None
+) -> None:
+    anna = await cinema.person()
+    reply = await anna.posts("/v1/subscriptions", {"payment": {"type": "card"}, **body})
+    assert (reply.status_code, reply.json()["code"]) == (422, "validation_failed")
+    assert CARD not in reply.text
+    told = {one["field"]: one["message"] for one in reply.json()["errors"]}
+    assert field in told
+    assert told[field] == (message or told[field])
+
+
+async def test_of_an_unreadable_uuid_no_letter_is_repeated(cinema: Cinema) -> None:
+    reply = await cinema.as_admin("POST", "/internal/v1/renewals", {"subscription_id": "ж" * 36})
+    assert "ж" not in reply.text
+    assert reply.json()["errors"] == [{"field": "subscription_id", "message": "Input should be a valid UUID"}]
+
+
+async def test_names_of_any_length_are_told_as_far_as_anybody_reads_them(cinema: Cinema) -> None:
+    reply = await (await cinema.person()).posts("/v1/cards", {"n" * 500_000: 1})
+    assert reply.status_code == 422
+    assert "n" * 100 in {one["field"] for one in reply.json()["errors"]}
+    assert len(reply.content) < 2000
+    deep = await (await cinema.person()).posts("/v1/cards", {"a" * 1000: {"b": "\0"}})
+    assert [one["field"] for one in deep.json()["errors"]] == ["a" * 100]
+
+
+async def test_twenty_errors_are_listed_and_the_others_counted(cinema: Cinema) -> None:
+    reply = await (await cinema.person()).posts("/v1/cards", {f"x{number}": 1 for number in range(50)})
+    problem = reply.json()
+    assert (reply.status_code, len(problem["errors"])) == (422, 20)
+    assert problem["detail"] == "What was sent is not valid. 33 more errors are not listed."  # three are missing
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {f"name{number}": 1 for number in range(60_000)},
+        {"payment": {f"name{number}": 1 for number in range(60_000)}},
+        {"payment": [1] * 200_000},
+        {"payment": [{"a": [1] * 150}] * 1000},
+    ],
+    ids=["names", "names inside", "values", "values of values"],
+)
+async def test_a_body_of_very_many_names_is_refused_before_anything_is_made_of_it(
+    cinema: Cinema, body: dict[str, Any]
+) -> None:
+    reply = await (await cinema.person()).posts("/v1/subscriptions", body)
+    assert (reply.status_code, reply.json()["code"]) == (422, "validation_failed")
+    assert reply.json()["detail"] == "The body holds more than 200 names and values."
+    assert len(reply.content) < 500
+
+
+@pytest.mark.parametrize("said", ["off", "false", "true", "yes", 0, 1, 1.0, "1", None])
+async def test_only_true_and_false_say_true_and_false(cinema: Cinema, said: object) -> None:
+    anna = await cinema.person()
+    plan = {"code": "flagged", "name": "Flagged", "price": SALE["price"], "period": {"unit": "month", "count": 1}}
+    system = {"code": "flagged", "name": "Flagged", "adapter": "imitation"}
+    method = "/v1/payment-methods/0190a8e2-7c11-7d55-8f00-2b1de4ad8a11"
+    replies = [
+        await cinema.as_admin("POST", "/internal/v1/payment-systems", {**system, "enabled": said}),
+        await cinema.as_admin("POST", "/internal/v1/plans", {**plan, "available": said}),
+        await cinema.as_admin("POST", "/internal/v1/renewals", {"subscription_id": method[-36:], "early": said}),
+        await cinema.api.patch(
+            method, json={"default": said}, headers={"Authorization": f"Bearer {anna.token}", "Idempotency-Key": "k"}
+        ),
+    ]
+    if said is not None:  # to a change it says that nothing is said
+        replies += [
+            await cinema.as_admin("PATCH", "/internal/v1/payment-systems/yookassa", {"enabled": said}),
+            await cinema.as_admin("PATCH", "/internal/v1/plans/premium", {"available": said}),
+        ]
+    fields = ["enabled", "available", "early", "default", "enabled", "available"]
+    assert [one.status_code for one in replies] == [422] * len(replies)
+    assert [one.json()["errors"][0]["field"] for one in replies] == fields[: len(replies)]
