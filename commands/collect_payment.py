@@ -9,7 +9,7 @@ from uuid import UUID
 from commands.card_payment import BringItAgain, can_be_sent, card_data, what_it_means
 from commands.instruments import binding_request, charge_request
 from commands.may_charge import may_charge_it
-from commands.patience import IN_FLIGHT, SAID_NO, TO_SPARE, is_from_the_future, searched
+from commands.patience import KEY_MARGIN, TO_SPARE, is_from_the_future, once_more, said_twice, searched
 from commands.settle_payment import Collected, News, SettlePayment, settle_payment
 from commands.world import World
 from domain.cards import Cvc
@@ -17,9 +17,6 @@ from domain.errors import NotFoundHere, PaymentSystemUnavailable
 from domain.payment import Payment, PaymentKind, PaysWith
 from domain.payment_system import BindingRequest, ChargeRequest, NotFound, PaymentSnapshot, Refused, Silence
 from domain.ports import CLAIM, OpenUnitOfWork, PaymentSystem, UnitOfWork
-
-_KEY_MARGIN = timedelta(hours=1)
-"""A key is trusted for this much less than the payment system promises: a call takes time to arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +96,7 @@ async def collect(
             news = what_it_means(news, request, first_call=first_call)
         if isinstance(news, NotFound) and not had_lapsed:
             # Its key has lapsed all at once, as where a clock was put right: it may have been sent a moment ago.
-            news = Silence("it is not listed; asked once more", retry_after_s=2 * IN_FLIGHT.total_seconds())
+            news = once_more("it is not listed; asked once more")
         if isinstance(news, Refused) or (isinstance(news, Silence) and news.conflict):
             news = await _believed(news, payment, system, world, first_call=first_call, began=began)
     except (PaymentSystemUnavailable, ValueError) as cannot_ask:  # ours to mend; a case is opened in time
@@ -154,9 +151,7 @@ async def _believed(
         return found
     if world.wall.now() - began > CLAIM - TO_SPARE:
         return Silence("others may have sent it meanwhile")
-    if payment.last_silence != SAID_NO:
-        return Silence(SAID_NO, retry_after_s=2 * IN_FLIGHT.total_seconds())
-    return said
+    return said_twice(said, payment.last_silence)
 
 
 async def _find(payment: Payment, system: PaymentSystem, world: World) -> PaymentSnapshot | NotFound | Silence:
@@ -173,7 +168,7 @@ async def _noting_a_lapse(
     """Written down before anything is done about it: no clock that goes back brings the key to life again."""
     lifetime = timedelta(seconds=system.capabilities.key_lifetime_s)
     ahead = is_from_the_future(payment.created_at, world)
-    lapsed = ahead or age >= lifetime - _KEY_MARGIN
+    lapsed = ahead or age >= lifetime - KEY_MARGIN
     if payment.key_lapsed or payment.provider_payment_id is not None or not lapsed:
         return payment
     async with open_uow() as uow:
@@ -205,4 +200,4 @@ async def _request(
 
 def _is_forgotten(age: timedelta, system: PaymentSystem) -> bool:
     """Whether the payment system knows nothing of the key any more, so that no request under it is on its way."""
-    return age > timedelta(seconds=system.capabilities.key_lifetime_s) + _KEY_MARGIN
+    return age > timedelta(seconds=system.capabilities.key_lifetime_s) + KEY_MARGIN

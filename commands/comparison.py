@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import ClassVar, Generic, TypeVar
 from uuid import UUID
 
+from commands.patience import CLOCKS_DIFFER_BY
 from commands.world import World
 from domain.differences import unreadable
 from domain.errors import RuleBroken
@@ -23,7 +24,6 @@ Theirs = TypeVar("Theirs", PaymentSnapshot, RefundSnapshot)
 BeginRepair = Callable[[Finding], Awaitable[None]]
 """Commits the finding before it is repaired, so that a repair cut short by a crash stays in the report."""
 
-_MARGIN = timedelta(hours=1)
 TOO_MANY = 500
 """So many objects of one piece that are not known there are no differences but the wrong books."""
 _LOOKS = 3
@@ -157,8 +157,8 @@ class Comparison(ABC, Generic[Ours, Theirs]):
         if provider_id is not None:
             answer = await self._get(provider_id)
         elif ours is not None:  # settled, and its id there is not known: only the list can tell
-            until = (ours.settled_at or self._world.clock.now()) + _MARGIN
-            answer = await self._find(ours.id, ours.created_at - _MARGIN, until)
+            until = (ours.settled_at or self._world.clock.now()) + CLOCKS_DIFFER_BY
+            answer = await self._find(ours.id, ours.created_at - CLOCKS_DIFFER_BY, until)
         if isinstance(answer, Silence):
             if answer.only_this:
                 return Unreadable(provider_id, answer.why)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from commands.world import World
 from domain.payment import Payment
+from domain.payment_system import Refused, Silence
 
 _UNKNOWN_S = (5, 15, 60, 300, 900, 3600)
 _WAITING_S = (60, 300, *12 * (600,), 3600)
@@ -26,6 +27,20 @@ SAID_NO = "it said no to a repeated request, and does not list it; asked once mo
 """The first 'no' to a repetition: the request before it, which had no answer, may be at work there still."""
 UNRESOLVED_CASE_AFTER = timedelta(days=3)
 """An outcome unknown for so long is shown to a person; asking goes on."""
+
+
+KEY_MARGIN = CLOCKS_DIFFER_BY
+"""A key is trusted for this much less than the payment system promises, and believed to be forgotten so much later."""
+
+
+def once_more(why: str) -> Silence:
+    """No news yet; asked again when whatever was on its way must have arrived."""
+    return Silence(why, retry_after_s=2 * IN_FLIGHT.total_seconds())
+
+
+def said_twice(said: Refused | Silence, last_silence: str | None) -> Refused | Silence:
+    """A 'no' to a repetition is believed when it was said before; until then it is asked once more."""
+    return said if last_silence == SAID_NO else once_more(SAID_NO)
 
 
 def after_silence(object_id: UUID, asks: int, retry_after_s: float | None = None) -> timedelta:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from commands.patience import IN_FLIGHT, SAID_NO, TO_SPARE, is_from_the_future, searched
+from commands.patience import IN_FLIGHT, KEY_MARGIN, TO_SPARE, is_from_the_future, once_more, said_twice, searched
 from commands.settle_refund import RefundNews, SettleRefund, settle_refund
 from commands.world import World
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
@@ -15,8 +15,6 @@ from domain.payment import Payment
 from domain.payment_system import NotFound, RefundRequest, RefundSnapshot, Refused, Silence
 from domain.ports import CLAIM, OpenUnitOfWork, PaymentSystem, UnitOfWork
 from domain.refund import Refund
-
-_MARGIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ async def _news_of(
         return Silence("the payment's id at the payment system is not known")
     lifetime = timedelta(seconds=system.capabilities.key_lifetime_s)
     had_lapsed, ahead = refund.key_lapsed, is_from_the_future(refund.key_since, world)
-    if ahead or (age >= lifetime - _MARGIN and not refund.key_lapsed):
+    if ahead or (age >= lifetime - KEY_MARGIN and not refund.key_lapsed):
         refund = await _with_lapsed_key(refund, open_uow, world)
     if not refund.key_lapsed:
         request = _request(refund, payment, payment.provider_payment_id)
@@ -91,9 +89,9 @@ async def _news_of(
         return found
     # Where its key has lapsed all at once, as when a clock was put right, it may have been sent a moment ago; where the
     # looking took long, others may be at it by now.
-    in_doubt = not had_lapsed or age < lifetime + _MARGIN + IN_FLIGHT
+    in_doubt = not had_lapsed or age < lifetime + KEY_MARGIN + IN_FLIGHT
     if in_doubt or world.wall.now() - began > CLAIM / 2:
-        return Silence("the payment system does not list it yet", retry_after_s=2 * IN_FLIGHT.total_seconds())
+        return once_more("the payment system does not list it yet")
     # It never got there, as after a long downtime: the money is still owed, and asked for under a new key.
     renewed = await _with_new_key(refund, open_uow, world)
     request = _request(renewed, payment, payment.provider_payment_id)
@@ -113,9 +111,7 @@ async def _sent(
         return found
     if world.wall.now() - began > CLAIM / 2 - TO_SPARE:
         return Silence("others may have sent it meanwhile")
-    if not is_first and refund.last_silence != SAID_NO:
-        return Silence(SAID_NO, retry_after_s=2 * IN_FLIGHT.total_seconds())
-    return said
+    return said if is_first else said_twice(said, refund.last_silence)
 
 
 async def _find(refund: Refund, system: PaymentSystem, world: World) -> RefundSnapshot | NotFound | Silence:
