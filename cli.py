@@ -347,15 +347,16 @@ def _on_the_stack(do: Callable[[Service], Awaitable[_T]]) -> _T:
 @contextmanager
 def _database_answers() -> Iterator[None]:
     """End the command with one sentence where Postgres is away, or goes while the command is at work."""
-    import socket
-
     import psycopg
     from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-    away = (psycopg.OperationalError, OperationalError, InterfaceError, ConnectionError, TimeoutError, socket.gaierror)
+    from infrastructure.postgres.outage import is_outage
+
     try:
         yield
-    except away as error:
+    except (psycopg.OperationalError, OperationalError, InterfaceError, OSError) as error:
+        if isinstance(error, OSError) and not is_outage(error):
+            raise
         fail(f"Postgres does not answer: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
     except DBAPIError as error:
         if not str(getattr(error.orig, "sqlstate", "")).startswith(("28", "3D")):  # who calls, and which database

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
@@ -10,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 _CLASSES: Final = ("08", "53", "57")  # connection exceptions, no resources, operator intervention
 _STATES: Final = frozenset({"55P03", "40001", "40P01", "25006", "25P03"})
 """Lock not available, serialization failure, deadlock, a server that only reads, a transaction cut off when idle."""
+_UNREACHABLE: Final = frozenset({None, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
 
 
 def is_outage(error: BaseException) -> bool:
@@ -21,4 +24,7 @@ def is_outage(error: BaseException) -> bool:
         if state is not None:
             return str(state).startswith(_CLASSES) or state in _STATES
         return bool(error.connection_invalidated) or "InterfaceError" in type(error).__name__
-    return isinstance(error, ConnectionError | TimeoutError)
+    if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
+        return True
+    # A name of several addresses none of which answers is told without a number.
+    return type(error) is OSError and error.errno in _UNREACHABLE

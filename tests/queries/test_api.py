@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from infrastructure.local.valkey import EmbeddedValkey
 from infrastructure.postgres import tables
 from infrastructure.postgres.consistency import encode
+from infrastructure.postgres.engines import make_engine
 from tests.queries.api_client import Caller, read_side
 from tests.queries.books import NOW, Books
 
@@ -324,4 +326,20 @@ async def test_without_postgres_the_answer_is_503_and_when_to_come_back(valkey: 
             response = await api.get(path, UUID(int=7))
             assert (response.status_code, response.json()["code"]) == (503, "unavailable")
             assert int(response.headers["retry-after"]) > 0
+    await nowhere.dispose()
+
+
+def _two_addresses_that_refuse(*_: object, **__: object) -> list[tuple[object, ...]]:
+    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 1)) for host in ("127.0.0.1", "127.0.0.2")]
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "two-addresses.test"])
+async def test_a_postgres_whose_name_leads_nowhere_is_away_too(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """While a name server is away, and while none of a name's addresses answers."""
+    if host == "two-addresses.test":
+        monkeypatch.setattr(socket, "getaddrinfo", _two_addresses_that_refuse)
+    nowhere = make_engine(f"postgresql://nobody@{host}:1/none", {})
+    async with read_side(nowhere, "redis://127.0.0.1:1/0", NOW) as api:
+        response = await api.get("/v1/plans")
+        assert (response.status_code, response.json()["code"]) == (503, "unavailable")
     await nowhere.dispose()
