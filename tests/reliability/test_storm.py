@@ -53,6 +53,14 @@ async def all_are_looked_into(cinema: Cinema) -> None:
             await cinema.works()
 
 
+async def some_are_looked_into(cinema: Cinema) -> int:
+    """How many strangers' the first round takes that is allowed any."""
+    async with asyncio.timeout(5):
+        while not (some := await cinema.sweeps.strangers()):  # noqa: ASYNC110 -- it is time that allows more
+            await asyncio.sleep(0.02)
+    return some
+
+
 async def outcome_of(cinema: Cinema, object_id: str) -> list[tuple[str, str | None, int]]:
     async with cinema.service.engine.connect() as connection:
         query = select(inbox.c.status, inbox.c.outcome, inbox.c.received).where(inbox.c.provider_object_id == object_id)
@@ -72,7 +80,7 @@ async def test_a_true_notification_does_not_wait_behind_forged_ones(cinema: Cine
 
     assert (await anna.subscription())["status"] == "active"
     assert await waiting(cinema) == 60
-    assert 0 < await cinema.sweeps.strangers() <= 10, "however many there are, others are asked at our own pace"
+    assert await some_are_looked_into(cinema) <= 10, "however many there are, others are asked at our own pace"
     async with asyncio.timeout(20):
         while await waiting(cinema):
             await cinema.sweeps.strangers()
@@ -120,7 +128,7 @@ async def test_forged_ones_about_what_has_ended_do_not_set_our_pace(cinema: Cine
     await asyncio.gather(*(cinema.api.post("/webhooks/yookassa", json=one) for one in forged))
 
     assert await cinema.sweeps.inbox() == 0
-    assert 0 < await cinema.sweeps.strangers() <= 10
+    assert await some_are_looked_into(cinema) <= 10
 
     async with asyncio.timeout(20):
         while await waiting(cinema):
@@ -148,7 +156,7 @@ async def test_money_that_came_after_its_payment_was_canceled_is_heard_of(
     monkeypatch.setattr(YooKassa, "get_payment", came_after_all)
     await cinema.api.post("/webhooks/yookassa", json=told(page))
     assert await cinema.sweeps.inbox() == 0
-    assert await cinema.sweeps.strangers() == 1
+    await all_are_looked_into(cinema)
 
     assert ("done", "settled", 1) in await outcome_of(cinema, page)
     async with cinema.service.engine.connect() as connection:
