@@ -47,7 +47,7 @@ class ResumeSubscription:
 async def resume_subscription(command: ResumeSubscription, uow: UnitOfWork, world: World) -> Subscription:
     """Take a planned cancellation back: it will be renewed again."""
     subscription = await own_subscription(command.subscription_id, command.user_id, uow)
-    subscription.resume(world.rules)
+    subscription.resume(world.clock.now(), world.rules)
     plan = await uow.plans.by_id(subscription.plan_id)
     told = facts.of_subscription(subscription, plan)
     uow.record(

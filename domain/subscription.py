@@ -229,10 +229,12 @@ class Subscription:
         self.end_at = self.period.end
         return True
 
-    def resume(self, rules: Rules) -> None:
-        """Take a planned cancellation back."""
+    def resume(self, at: datetime, rules: Rules) -> None:
+        """Take a planned cancellation back; not once its period is over, for nobody pays for days without access."""
         if self.has_ended or not self.cancel_at_period_end:
             raise NotResumable("No cancellation is planned.")
+        if self.period is not None and self.period.end <= at:
+            raise NotResumable("The cancellation has come: the period is over.")
         self.cancel_at_period_end = False
         self.plan_charges(rules)
 

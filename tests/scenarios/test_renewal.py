@@ -140,3 +140,19 @@ async def test_three_silent_days_resolve_without_a_second_charge(cinema: Cinema)
 
     assert await fedor.charged() == ["499.00"] * 2
     assert (await fedor.subscription())["status"] == "active"
+
+
+async def test_a_cancellation_that_has_come_is_not_taken_back_though_nobody_was_at_work(cinema: Cinema) -> None:
+    """The next period was joined to the old end, so days were paid for in which there was no access."""
+    zlata, subscription_id = await _subscribed(cinema)
+    until = datetime.fromisoformat((await zlata.subscription())["current_period"]["end"])
+    canceled = await zlata.posts(f"/v1/subscriptions/{subscription_id}/cancel", {"when": "period_end"})
+    assert canceled.status_code == 200, canceled.text
+
+    cinema.clock.move(until - cinema.clock.now() + timedelta(days=2))
+    resumed = await zlata.posts(f"/v1/subscriptions/{subscription_id}/resume", {})
+    await cinema.works()
+
+    assert (resumed.status_code, resumed.json()["code"]) == (409, "not_resumable"), resumed.text
+    assert await zlata.charged() == ["499.00"]
+    assert (await zlata.subscription())["status"] == "canceled"
