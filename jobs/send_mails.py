@@ -165,13 +165,13 @@ class MailRoom:
 
     async def _due(self, most: int) -> int:
         """How many are due, at most so many: no more lanes than mails, and mostly none."""
-        async with self._engine.connect() as connection:
-            return int(await (await PostgresLine.for_itself(connection)).value(_HOW_MANY, {"most": most}))
+        async with PostgresLine.alone(self._engine) as line:
+            return int(await line.value(_HOW_MANY, {"most": most}))
 
     async def _take(self) -> _Owed | None:
         """Claim the mail that has been due longest, or None."""
-        async with self._engine.connect() as connection:
-            row = await (await PostgresLine.for_itself(connection)).row(_TAKE, {})
+        async with PostgresLine.alone(self._engine) as line:
+            row = await line.row(_TAKE, {})
         return None if row is None else _Owed(**row)
 
     async def _handle(self, owed: _Owed) -> bool:
@@ -239,8 +239,8 @@ class MailRoom:
         reminds = "subscription.charge_planned" in owed.events.split()
         renewing = _uuid(facts.get("subscription_id")) if reminds else None
         about = {"reader": owed.user_id, "payment": _uuid(facts.get("payment_id")), "renewing": renewing}
-        async with self._engine.connect() as connection:
-            row = await (await PostgresLine.for_itself(connection)).row(_READER, about)
+        async with PostgresLine.alone(self._engine) as line:
+            row = await line.row(_READER, about)
         return None if row is None else _Reader(**row)
 
     async def _introduced(self, user_id: UUID, known: _Reader) -> _Reader | Unavailable:

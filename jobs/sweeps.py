@@ -244,5 +244,5 @@ class Sweeps:
             await self._rows(GIVE_BACK[table.name], {"ids": list(ids), "claims": ours})
 
     async def _rows(self, statement: Prepared, values: Mapping[str, object]) -> Sequence[Row]:
-        async with self._engine.connect() as connection:
-            return await (await PostgresLine.for_itself(connection)).rows(statement, values)
+        async with PostgresLine.alone(self._engine) as line:
+            return await line.rows(statement, values)

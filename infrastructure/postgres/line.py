@@ -7,7 +7,8 @@ with the first statement, which goes the long way, and commits, rolls back and l
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ import asyncpg  # type: ignore[import-untyped] # it ships no types
 from sqlalchemy import BindParameter, Executable, Select
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
@@ -98,11 +99,13 @@ class PostgresLine:
         self._driver: Any = None
 
     @classmethod
-    async def for_itself(cls, connection: AsyncConnection) -> PostgresLine:
-        """On a connection where each statement stands for itself (AUTOCOMMIT): there is no transaction to begin."""
-        line = cls(connection)
-        line._driver = (await connection.get_raw_connection()).driver_connection
-        return line
+    @asynccontextmanager
+    async def alone(cls, engine: AsyncEngine) -> AsyncIterator[PostgresLine]:
+        """`engine`: one whose statements stand each for itself (AUTOCOMMIT), so there is no transaction to begin."""
+        async with engine.connect() as connection:
+            line = cls(connection)
+            line._driver = (await connection.get_raw_connection()).driver_connection
+            yield line
 
     async def rows(self, statement: Prepared | Select[Any], values: Values) -> Sequence[Row]:
         """Raises SQLAlchemy's errors, as everything here."""

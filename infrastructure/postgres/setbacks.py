@@ -73,8 +73,7 @@ class PostgresSetbacks:
         """Those of them that have been set back."""
         if not object_ids:
             return []
-        async with self._engine.connect() as connection:
-            line = await PostgresLine.for_itself(connection)
+        async with PostgresLine.alone(self._engine) as line:
             found = await line.rows(_AMONG, {"its_duty": self._duty, "ids": list(object_ids)})
         return [row["object_id"] for row in found]
 

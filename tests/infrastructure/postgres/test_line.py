@@ -125,8 +125,7 @@ async def test_what_has_no_name_has_a_value(engine: AsyncEngine) -> None:
 
 async def test_where_each_statement_stands_for_itself_it_is_there_at_once(engine: AsyncEngine) -> None:
     its_id = uuid4()
-    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        line = await PostgresLine.for_itself(connection)
+    async with PostgresLine.alone(engine.execution_options(isolation_level="AUTOCOMMIT")) as line:
         await line.value(_NEW, {"id": its_id})
         await line.change(_NAME, {"its_id": its_id, "name": "Vera"})
         assert await _names(engine, its_id) == ["Vera"]
