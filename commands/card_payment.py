@@ -14,7 +14,7 @@ from domain.stored_card import CardSecret
 
 
 class BringItAgain(RuleBroken):
-    """It cannot be sent this moment. A reply that says so would lose the CVC: the caller comes again with it."""
+    """It cannot be sent this moment. A reply that says so would be kept under its key, and lose the CVC or the link."""
 
     code = "idempotency_key_in_use"
 

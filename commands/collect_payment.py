@@ -21,10 +21,15 @@ from domain.ports import CLAIM, OpenUnitOfWork, PaymentSystem, UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class CollectPayment:
-    """`claim`: until when the caller holds the work at it, if it does."""
+    """`claim`: until when the caller holds the work at it, if it does.
+
+    `keyed`: the reply is kept under the caller's key for good, so that one told to come again does better than one
+    answered too early. Jobs have no key, and look again by themselves.
+    """
 
     payment_id: UUID
     claim: datetime | None = None
+    keyed: bool = False
 
 
 async def collect_payment(
@@ -33,7 +38,8 @@ async def collect_payment(
     """Make the charge, or learn what became of it: for the first call, its repetition and the janitor alike.
 
     `cvc`: brought again by the caller's next try; without it a card's payment is only looked for. Raises BringItAgain
-    where it cannot be sent this moment, rather than to answer one who has brought it.
+    to a caller with a key where somebody else is sending it this moment: a reply made now would keep its link from
+    the person for as long as the key lives, and lose the CVC.
     """
     async with open_uow() as uow:
         held, (payment, written_ago) = None, await _as_it_stands(command.payment_id, uow)
@@ -43,7 +49,7 @@ async def collect_payment(
             # Of two who send the same at a time, one might be refused and give up what the other one gets through.
             held = await uow.payments.claim(payment.id, command.claim)
             payment, written_ago = await _as_it_stands(command.payment_id, uow)  # now that nobody else is at it
-            if held is None and payment.is_open and cvc is not None:
+            if held is None and command.keyed and payment.is_open and payment.provider_payment_id is None:
                 raise BringItAgain
             if held is None:
                 await uow.lock_person(payment.user_id)
@@ -74,15 +80,17 @@ async def collect(
     first_call: bool = True,
     written_ago: timedelta = timedelta(0),
     cvc: Cvc | None = None,
+    keyed: bool = False,
 ) -> Payment:
     """As `collect_payment`, for a payment just committed; without `may_charge` it is only looked for.
 
+    `keyed`: as in CollectPayment, where it turns out that others may have sent it.
     `written_ago`: by the database's clock. Ours may have been wrong when it was made, and may be wrong now.
     """
     if not payment.is_open or payment.payment_system is None:
         return await settle_payment(SettlePayment(payment.id, Silence("nothing to ask")), open_uow, world)
     if first_call and not _is_alone(payment, world):
-        return await collect_payment(CollectPayment(payment.id), open_uow, world, cvc)
+        return await collect_payment(CollectPayment(payment.id, keyed=keyed), open_uow, world, cvc)
     news: News
     began = world.wall.now()
     try:

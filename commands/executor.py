@@ -77,7 +77,7 @@ class Executor:
     ) -> Reply:
         intent = await self._handled(transactions, handle)
         if intent is not None:
-            await collect(intent, transactions, self._world, cvc=cvc)
+            await collect(intent, transactions, self._world, cvc=cvc, keyed=True)
         return _reply(transactions)
 
     async def _handled(
@@ -100,7 +100,7 @@ class Executor:
 
     async def _go_on(self, transactions: KeyedTransactions, payment_id: UUID, cvc: Cvc | None) -> Reply:
         """The request that began it died half-way: go on with its payment, do not start another."""
-        await collect_payment(CollectPayment(payment_id), transactions, self._world, cvc)
+        await collect_payment(CollectPayment(payment_id, keyed=True), transactions, self._world, cvc)
         return _reply(transactions)
 
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from uuid import uuid4
 
 import httpx
+import pytest
+from sqlalchemy import update
 
+from domain.payment_system import ChargeRequest, PaymentSnapshot, Refused, Silence
+from infrastructure.payment_systems.yookassa import YooKassa
+from infrastructure.postgres.tables import idempotency_keys
 from tests.scenarios.cinema import POOR_CARD, Cinema
 
 
@@ -99,6 +105,47 @@ async def test_fifty_requests_with_one_key_make_one_charge_and_get_one_reply(cin
     assert len({reply.content for reply in replies}) == 1
     assert sum(reply.headers.get("Idempotency-Replayed") == "true" for reply in replies) == 49
     assert await egor.charged() == ["499.00"]
+
+
+async def test_who_repeats_a_request_while_the_janitor_sends_it_comes_again_and_gets_the_link(
+    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reply without the link would be kept under the key, and the person would never get one by it."""
+    inna, key = await cinema.person(), uuid4().hex
+    asked, go_on, whole = asyncio.Semaphore(0), asyncio.Event(), YooKassa.create_payment
+
+    async def slowly(self: YooKassa, request: ChargeRequest) -> PaymentSnapshot | Refused | Silence:
+        asked.release()
+        await go_on.wait()
+        return await whole(self, request)
+
+    async def the_lease_lapses() -> None:
+        lapsed = idempotency_keys.c.leased_until - timedelta(hours=1)
+        async with cinema.service.engine.begin() as connection:
+            mine = update(idempotency_keys).where(idempotency_keys.c.key == key)
+            await connection.execute(mine.values(leased_until=lapsed))
+
+    monkeypatch.setattr(YooKassa, "create_payment", slowly)
+    dies = asyncio.create_task(inna.subscribes("premium", "499.00", card=None, key=key))
+    await asked.acquire()
+    dies.cancel()
+    await asyncio.gather(dies, return_exceptions=True)
+    await the_lease_lapses()
+    cinema.clock.move(timedelta(minutes=1))
+    janitor = asyncio.create_task(cinema.sweeps.unresolved())
+    await asked.acquire()
+
+    meanwhile = await inna.subscribes("premium", "499.00", card=None, key=key)
+    go_on.set()
+    await janitor
+    await the_lease_lapses()
+    afterwards, replayed = [await inna.subscribes("premium", "499.00", card=None, key=key) for _ in range(2)]
+
+    assert (meanwhile.status_code, meanwhile.json()["code"]) == (409, "idempotency_key_in_use")
+    assert int(meanwhile.headers["Retry-After"]) > 0
+    assert (afterwards.status_code, afterwards.json()["payment"]["status"]) == (201, "pending")
+    assert afterwards.json()["payment"]["confirmation_url"]
+    assert replayed.content == afterwards.content
 
 
 async def test_a_key_used_with_another_body_is_refused(cinema: Cinema) -> None:
