@@ -1,4 +1,4 @@
-"""Cancel a subscription, at its period's end or now, and take a planned cancellation back (SUB-3)."""
+"""Cancel a subscription, at its period's end or now (SUB-3)."""
 
 from __future__ import annotations
 
@@ -35,22 +35,4 @@ async def cancel_subscription(command: CancelSubscription, uow: UnitOfWork, worl
     )
     told = {**facts.of_subscription(subscription, plan), "cancel_reason": command.reason}
     uow.record(Event(happened, now, subscription.user_id, subscription.id, data=told))
-    return subscription
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeSubscription:
-    user_id: UUID
-    subscription_id: UUID
-
-
-async def resume_subscription(command: ResumeSubscription, uow: UnitOfWork, world: World) -> Subscription:
-    """Take a planned cancellation back: it will be renewed again."""
-    subscription = await own_subscription(command.subscription_id, command.user_id, uow)
-    subscription.resume(world.clock.now(), world.rules)
-    plan = await uow.plans.by_id(subscription.plan_id)
-    told = facts.of_subscription(subscription, plan)
-    uow.record(
-        Event(EventType.SUBSCRIPTION_RESUMED, world.clock.now(), subscription.user_id, subscription.id, data=told)
-    )
     return subscription

@@ -1,4 +1,4 @@
-"""What time brings to a subscription beside charges: its end, the end of patience, a reminder (SUB-5, SUB-6)."""
+"""End a subscription whose time has come, or ask its person to pay where its period is over (SUB-5)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from commands import facts
-from commands.instruments import method_to_charge
+from commands.ask_for_method import ask_the_person
 from commands.own_subscription import own_subscription
 from commands.renew_from_credit import RenewedFromCredit, renew_from_credit
 from commands.world import World
@@ -46,66 +46,10 @@ async def end_subscription(command: EndSubscription, uow: UnitOfWork, world: Wor
         owed = bill(coming.price, subscription.balance)
         if owed.is_waived:
             return renew_from_credit(subscription, coming, owed, uow, world)
-        _ask_the_person(subscription, plan, uow, world)
+        ask_the_person(subscription, plan, uow, world)
     return subscription
 
 
-@dataclass(frozen=True, slots=True)
-class AskForMethod:
-    subscription_id: UUID
-
-
-async def ask_for_method(command: AskForMethod, uow: UnitOfWork, world: World) -> Subscription:
-    """A charge is due and there is no method that it could go to: ask the person, who has some days to pay."""
-    subscription = await own_subscription(command.subscription_id, None, uow)
-    now, due_at = world.clock.now(), subscription.next_charge_at
-    if due_at is None or due_at > now or subscription.open_payment_id is not None or subscription.refunding:
-        raise NotDue("Nothing of this subscription is due.")
-    system = await world.payment_systems.by_code(subscription.payment_system)
-    if await method_to_charge(subscription, system, uow) is not None:
-        raise NotDue("It has a payment method by now.")
-    plan = await uow.plans.by_id(subscription.plan_id)
-    _ask_the_person(subscription, plan, uow, world)
-    return subscription
-
-
-def _ask_the_person(subscription: Subscription, plan: Plan, uow: UnitOfWork, world: World) -> None:
-    now = world.clock.now()
-    subscription.lacks_method(now, world.rules)
-    told = {**facts.of_access(subscription, now, world.rules), "pay_until": facts.moment(subscription.end_at)}
-    _record(EventType.SUBSCRIPTION_PAST_DUE, subscription, plan, uow, world, told)
-
-
-@dataclass(frozen=True, slots=True)
-class RemindOfCharge:
-    subscription_id: UUID
-
-
-async def remind_of_charge(command: RemindOfCharge, uow: UnitOfWork, world: World) -> Subscription:
-    """Tell the person what will be charged and when, once for each charge."""
-    subscription = await own_subscription(command.subscription_id, None, uow)
-    now, charge_at = world.clock.now(), subscription.next_charge_at
-    if subscription.remind_at is None or subscription.remind_at > now or subscription.refunding:
-        raise NotDue("There is nothing to remind of.")
-    subscription.remind_at = None
-    # After a long downtime the charge itself has come: a reminder would be a lie.
-    if charge_at is not None and charge_at > now:
-        plan = await uow.plans.by_id(subscription.renews_to)
-        owed = bill(plan.price, subscription.balance)
-        if owed.is_waived:  # nothing will be charged
-            return subscription
-        price: dict[str, object] = {"amount": owed.charge.value, "currency": owed.charge.currency}
-        _record(EventType.SUBSCRIPTION_CHARGE_PLANNED, subscription, plan, uow, world, price)
-    return subscription
-
-
-def _record(
-    happened: EventType,
-    subscription: Subscription,
-    plan: Plan,
-    uow: UnitOfWork,
-    world: World,
-    more: dict[str, object] | None = None,
-) -> None:
-    told = {**facts.of_subscription(subscription, plan), **(more or {})}
+def _record(happened: EventType, subscription: Subscription, plan: Plan, uow: UnitOfWork, world: World) -> None:
+    told = facts.of_subscription(subscription, plan)
     uow.record(Event(happened, world.clock.now(), subscription.user_id, subscription.id, data=told))

@@ -15,17 +15,12 @@ import structlog
 from sqlalchemy import Table, delete, or_, select, tuple_
 
 from bootstrap import Service
+from commands.ask_for_method import AskForMethod, ask_for_method
 from commands.collect_payment import CollectPayment, collect, collect_payment
-from commands.end_subscription import (
-    AskForMethod,
-    EndSubscription,
-    RemindOfCharge,
-    ask_for_method,
-    end_subscription,
-    remind_of_charge,
-)
+from commands.end_subscription import EndSubscription, end_subscription
 from commands.patience import LONGEST_WAIT
 from commands.receive_notification import FollowNotification, follow_notification
+from commands.remind_of_charge import RemindOfCharge, remind_of_charge
 from commands.renew_subscription import NothingToCharge, RenewSubscription, renew_subscription
 from commands.send_refund import SendRefund, send_refund
 from domain.payment import Payment

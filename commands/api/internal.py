@@ -52,10 +52,10 @@ from commands.manage_plans import CreatePlan, Deleted, EditPlan, RetirePlan, cre
 from commands.pay_subscription import PaySubscription, StillWaits, pay_subscription
 from commands.record_external_payment import RecordedPayment, RecordExternalPayment, record_external_payment
 from commands.record_external_refund import RecordedRefund, RecordExternalRefund, record_external_refund
+from commands.refund_payment import RefundPayment, refund_payment
 from commands.renew_from_credit import RenewedFromCredit
 from commands.renew_subscription import RenewSubscription, renew_subscription
 from commands.replay_notification import Replayed, ReplayNotification, replay_notification
-from commands.request_refund import RefundPayment, refund_payment
 from commands.resolve_case import ResolveCase, Resolved, resolve_case
 from commands.settle_payment import Collected
 from commands.subscribe import Subscribe, subscribe

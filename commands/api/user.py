@@ -29,18 +29,14 @@ from commands.api.replies import (
     replies,
 )
 from commands.api.routes import UserCommandRoute, execute, side_of
-from commands.cancel_subscription import (
-    CancelSubscription,
-    ResumeSubscription,
-    cancel_subscription,
-    resume_subscription,
-)
+from commands.cancel_subscription import CancelSubscription, cancel_subscription
 from commands.change_plan import ChangePlan, PlanChanged, change_plan
 from commands.choose_payment_method import ChoosePaymentMethod, choose_payment_method
 from commands.pay_subscription import PaySubscription, StillWaits, pay_subscription
 from commands.remove_payment_method import RemovePaymentMethod, WillEnd, remove_payment_method
 from commands.renew_from_credit import RenewedFromCredit
 from commands.request_refund import RequestRefund, request_refund
+from commands.resume_subscription import ResumeSubscription, resume_subscription
 from commands.settle_payment import Collected
 from commands.subscribe import Subscribe, subscribe
 from domain.payment_method import PaymentMethod
