@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from commands.ask_for_method import ask_the_person
 from commands.world import World
 from domain.errors import NotFoundHere
 from domain.events import Event, EventType
 from domain.ports import UnitOfWork
-from domain.subscription import SubscriptionStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,7 @@ async def remove_payment_method(command: RemovePaymentMethod, uow: UnitOfWork, w
     method.removed_at, method.is_default = now, False
     affected = await uow.subscriptions.lock_of_method(method.id)
     for subscription in affected:
-        subscription.payment_method_id = None
-        if subscription.status is SubscriptionStatus.PAST_DUE:
-            subscription.next_charge_at = subscription.remind_at = None
-            subscription.end_at = now + world.rules.patience_after_asking
-        elif subscription.is_running:
-            subscription.plan_charges(world.rules)
+        is_asked = subscription.lose_method(world.rules)
         uow.record(
             Event(
                 EventType.PAYMENT_METHOD_REMOVED,
@@ -50,4 +45,6 @@ async def remove_payment_method(command: RemovePaymentMethod, uow: UnitOfWork, w
                 data={"payment_method_id": str(method.id), "title": method.title},
             )
         )
+        if is_asked:
+            ask_the_person(subscription, await uow.plans.by_id(subscription.plan_id), uow, world)
     return WillEnd(tuple(subscription.id for subscription in affected if subscription.is_running))

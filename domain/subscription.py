@@ -205,6 +205,19 @@ class Subscription:
         self.next_charge_at = self.remind_at = None
         self.end_at = at + rules.patience_after_asking
 
+    def lose_method(self, rules: Rules) -> bool:
+        """Its owner removed the method: nothing is charged to it any more. True where the person is to be asked now.
+
+        Who was asked before keeps the days that they were given. What is under way is waited for: it may pay, or its
+        end asks the person, or the next try does, which finds nothing to charge.
+        """
+        self.payment_method_id = None
+        if self.status is SubscriptionStatus.PAST_DUE:
+            return self.next_charge_at is not None and self.open_payment_id is None and not self.refunding
+        if self.is_running:
+            self.plan_charges(rules)
+        return False
+
     def expire(self, at: datetime) -> None:
         """It ends for lack of money."""
         self._end(SubscriptionStatus.EXPIRED, at)

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from infrastructure.cards.vault import CardVault
 from infrastructure.postgres.tables import (
     cases,
+    mails,
     payment_methods,
     payments,
     plan_prices,
@@ -104,6 +105,74 @@ async def test_who_loses_the_method_between_two_tries_is_asked_for_one(cinema: C
 
     assert (await boris.subscription())["status"] == "expired"
     assert await boris.charged() == ["499.00"]
+
+
+async def _refused(cinema: Cinema, reason: str) -> tuple[Person, str]:
+    """Past due, with a saved method; and that method's id."""
+    person = await _subscribed(cinema)
+    await _to_the_end_of_the_period(cinema, person)
+    await cinema.yookassa.fault("create_payment", "decline", reason=reason)
+    await cinema.works()
+    subscription = await person.subscription()
+    assert subscription["status"] == "past_due"
+    return person, subscription["payment_method"]["id"]
+
+
+async def _removes(person: Person, method: str) -> None:
+    headers = {"Authorization": f"Bearer {person.token}", "Idempotency-Key": uuid4().hex}
+    reply = await person.cinema.api.delete(f"/v1/payment-methods/{method}", headers=headers)
+    assert reply.status_code == 200, reply.text
+
+
+async def _told_to_pay_until(cinema: Cinema, person: Person) -> list[str | None]:
+    async with cinema.service.engine.connect() as connection:
+        query = select(mails.c.facts["pay_until"].astext).where(mails.c.user_id == person.id).order_by(mails.c.id)
+        return list((await connection.execute(query)).scalars())
+
+
+async def test_who_removes_the_method_between_two_tries_is_told_until_when_to_pay(cinema: Cinema) -> None:
+    galina, method = await _refused(cinema, "insufficient_funds")
+    await _removes(galina, method)
+    until = cinema.clock.now() + timedelta(days=7)
+
+    assert (await galina.mails())[-2:] == ["payment.failed subscription.past_due", "subscription.past_due"]
+    assert (await _told_to_pay_until(cinema, galina))[-1] == until.isoformat().replace("+00:00", "Z")
+    await cinema.time_passes(days=6, hours=23)
+    assert (await galina.subscription())["status"] == "past_due"
+    await cinema.time_passes(hours=1)
+    assert (await galina.subscription())["status"] == "expired"
+    assert await galina.charged() == ["499.00"]
+
+
+async def test_who_was_asked_already_wins_no_days_by_removing_the_method(cinema: Cinema) -> None:
+    denis, method = await _refused(cinema, "card_expired")
+    mails_before = await denis.mails()
+    await cinema.time_passes(days=6)
+    await _removes(denis, method)
+
+    await cinema.time_passes(hours=23)
+    assert (await denis.subscription())["status"] == "past_due"
+    await cinema.time_passes(hours=1)
+    assert (await denis.subscription())["status"] == "expired"
+    assert await denis.mails() == [*mails_before, "subscription.expired"]
+
+
+async def test_who_removes_the_method_while_a_try_is_under_way_is_asked_once_it_is_refused(cinema: Cinema) -> None:
+    raisa, method = await _refused(cinema, "insufficient_funds")
+    await cinema.yookassa.fault("create_payment", "payment_pending")
+    await cinema.time_passes(days=1)
+    [under_way] = [one["id"] for one in (await cinema.yookassa.ledger()).payments if one["status"] == "pending"]
+    await _removes(raisa, method)
+    assert (await raisa.mails())[-1] == "payment.failed subscription.past_due"
+
+    await cinema.yookassa.settle_payment(under_way, "insufficient_funds")
+    await cinema.time_passes(hours=1)
+
+    assert (await raisa.mails())[-1] == "payment.failed"
+    assert (await _told_to_pay_until(cinema, raisa))[-1] is not None
+    await cinema.time_passes(days=7)
+    assert (await raisa.subscription())["status"] == "expired"
+    assert await raisa.charged() == ["499.00"]
 
 
 async def test_a_method_that_came_meanwhile_is_charged(cinema: Cinema) -> None:

@@ -234,9 +234,10 @@ class Auditor:
 
     def _on_subscription_past_due(self, event: HeardEvent) -> None:
         it = self._of(event)
-        if it.status == "past_due":
-            return  # said with the refusal
-        due = it.end_at is not None and it.end_at <= event.at and not it.has_method and not it.ending
+        due_at = it.next_charge if it.status == "past_due" else it.end_at
+        due = due_at is not None and due_at <= event.at and not it.has_method and not it.ending
+        if it.status == "past_due" and not due:
+            return  # said with the refusal, or with the removal of the method
         self._must(event, due and it.open_payment is None, "past due without reason")
         _, charge, _ = met(self.prices[it.coming.code], it.balance)
         self._must(event, charge > 0, "asked to pay what the balance pays")
@@ -294,7 +295,8 @@ class Auditor:
         self._must(event, event.actor == "user" and it.has_method, "a method was removed by nobody")
         if it.method is not None:
             self._removed.add(it.method)
-        it.method_removed(event.at)
+        if it.method_removed(event.at):
+            self._letter(it.user_id, "subscription.past_due", it.id)
 
     # --- payments --------------------------------------------------------------------------------------
     def _on_payment_requested(self, event: HeardEvent) -> None:

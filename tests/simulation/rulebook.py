@@ -189,17 +189,20 @@ class Expected:
         return "again"
 
     def lacks_method(self, at: datetime) -> None:
-        self.status, self.first_failed = "past_due", at
+        self.status, self.first_failed = "past_due", self.first_failed or at
         self.next_charge = self.remind_at = None
         self.end_at = at + PATIENCE
 
-    def method_removed(self, at: datetime) -> None:
+    def method_removed(self, at: datetime) -> bool:
+        """True where the person is asked to pay at once; what is under way is waited for, and days given stand."""
         self.method = None
-        if self.status == "past_due":
-            self.next_charge = self.remind_at = None
-            self.end_at = at + PATIENCE
-        elif self.running:
+        waits = self.open_payment is not None or self.ending_refund is not None
+        if self.status == "past_due" and self.next_charge is not None and not waits:
+            self.lacks_method(at)
+            return True
+        if self.status == "active":
             self.plan()
+        return False
 
     def over(self, status: str) -> None:
         self.status = status
