@@ -40,9 +40,9 @@ async def refund_payment(command: RefundPayment, uow: UnitOfWork, world: World) 
         raise InvalidField("amount.currency", f"has to be the payment's, {left.currency}")
     if not left.minor:
         raise NothingToRefund("Nothing of this payment is left to return: it went back, or is credit by now.")
-    amount = left if command.amount is None else command.amount
-    if 0 < left.minor - amount.minor < world.rules.least_left_after_refund:
-        amount = left  # the payment system keeps no less than that of a payment
+    amount = payment.returnable(command.amount or left, world.rules.least_left_after_refund)
+    if not amount.minor:
+        raise NothingToRefund("The payment system keeps what is left of this payment: the rest of it is credit by now.")
     current = subscription.is_running and payment.period and payment.period_number == subscription.period_number
     ends = bool(current) and amount == left
     subscription.refunding = subscription.refunding or ends

@@ -114,6 +114,19 @@ class Payment:
             return self.amount.zero()
         return Money(self.amount.minor - self.refunded - self.refund_reserved - self.credited, self.amount.currency)
 
+    def returnable(self, wanted: Money, least_left: int) -> Money:
+        """What goes back where `wanted` is asked for: the payment system keeps `least_left` of a payment, or nothing.
+
+        What is credit by now stays there as well, and is never returned: where there is some, less goes back for the
+        rest to be enough, maybe nothing; else all does. Shapes: `least_left` in minor units; more than
+        `left_to_refund` is handed back as it is.
+        """
+        left = self.left_to_refund
+        stays = left.minor + self.credited - wanted.minor
+        if wanted.minor > left.minor or not 0 < stays < least_left:
+            return wanted
+        return Money(max(left.minor + self.credited - least_left, 0), left.currency) if self.credited else left
+
     def turn_into_credit(self, unused: Money) -> None:
         """The plan was changed, and this is what of the period was unused: money comes before credit used for it."""
         self.credited += min(unused, self.left_to_refund).minor

@@ -144,11 +144,9 @@ def quote_refund(payment: Payment, now: datetime, rules: Rules) -> RefundQuote:
     outside = payment.kind is PaymentKind.EXTERNAL
     if payment.period is None or not left.minor or payment.status.value != "succeeded" or outside:
         return RefundQuote(payment.amount.zero(), full=False, payment_id=payment.id)
-    if now - payment.period.start < rules.full_refund:
-        amount = left
-    else:
-        due = payment.amount.share(payment.period.seconds_left(now), payment.period.seconds())
-        amount = min(due, left)
-        if amount.minor and 0 < left.minor - amount.minor < rules.least_left_after_refund:
-            amount = left
+    amount = left
+    if now - payment.period.start >= rules.full_refund:
+        amount = min(payment.amount.share(payment.period.seconds_left(now), payment.period.seconds()), left)
+    if amount.minor:
+        amount = payment.returnable(amount, rules.least_left_after_refund)
     return RefundQuote(amount, full=amount == payment.amount, payment_id=payment.id)

@@ -103,6 +103,26 @@ def test_waiting_never_brings_more(case: tuple[int, timedelta, timedelta, int, i
     assert later.amount <= sooner.amount
 
 
+@given(st.integers(100, 600), st.integers(0, 600), st.integers(0, 600), st.integers(1, 700))
+def test_whatever_is_credit_by_now_no_less_than_a_rouble_stays_at_the_payment_system(
+    kopecks: int, refunded: int, credited: int, wanted: int
+) -> None:
+    payment = paid(kopecks, timedelta(days=30), refunded := min(refunded, kopecks))
+    payment.credited = min(credited, kopecks - refunded)
+    left = payment.left_to_refund.minor
+
+    returned = payment.returnable(Money(wanted), 100).minor
+
+    if wanted > left:
+        assert returned == wanted, "which is refused as more than is left"
+        return
+    stays = kopecks - refunded - returned
+    assert 0 <= returned <= left
+    assert returned == 0 or stays == 0 or stays >= 100
+    enough_stays = kopecks - refunded - wanted >= 100
+    assert (returned == wanted) or not enough_stays
+
+
 @pytest.mark.parametrize("kind", [kind for kind in PaymentKind if kind is not PaymentKind.EXTERNAL])
 def test_of_whatever_kind_it_was_paid_here(kind: PaymentKind) -> None:
     assert quote_refund(paid(49900, timedelta(days=30), kind=kind), START, Rules()).amount == Money(49900)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from tests.scenarios.changes_of_plan import BACK, changes, plans, preview, subscribed, until_end
 from tests.scenarios.cinema import GOOD_CARD, Cinema, Person
 from tests.scenarios.test_cabinet_refunds import _is_told
@@ -39,6 +41,42 @@ async def test_what_was_used_before_the_change_can_still_be_returned(cinema: Cin
     assert whole.status_code == 202, whole.text
     assert round(float(whole.json()["refund"]["amount"]["value"]) + float(credit), 2) == 999.00
     assert (await nina.subscription())["status"] == "active", "it is of a plan that was left"
+
+
+async def test_a_part_is_returned_as_asked_where_credit_stays_at_the_payment_system(cinema: Cinema) -> None:
+    """What is left to return is less than a rouble then; what is left there is not."""
+    pavel, its_id = await subscribed(cinema, "family", "999.00")
+    payment = await _newest_payment(pavel)
+    await cinema.time_passes(days=10)
+    credit = (await preview(pavel, its_id, "basic"))["credit"]["value"]
+    await changes(pavel, its_id, "basic", "299.00")
+    all_but_some = f"{999 - float(credit) - 0.40:.2f}"
+
+    body = {"payment_id": payment, "amount": {"value": all_but_some, "currency": "RUB"}, "reason": "a bad start"}
+    part = await cinema.as_service("POST", "/internal/v1/refunds", body)
+    await cinema.works()
+
+    assert (part.status_code, part.json()["refund"]["amount"]["value"]) == (202, all_but_some)
+    assert (await pavel.mails())[-1] == "refund.succeeded"
+
+
+async def test_where_the_credit_is_less_than_a_rouble_so_much_is_returned_that_a_rouble_stays(cinema: Cinema) -> None:
+    rita, its_id = await subscribed(cinema, "family", "999.00")
+    payment = await _newest_payment(rita)
+    end = datetime.fromisoformat((await rita.subscription())["current_period"]["end"])
+    await cinema.time_passes(seconds=(end - timedelta(minutes=20) - cinema.clock.now()).total_seconds())
+    assert 0 < float((await preview(rita, its_id, "basic"))["credit"]["value"]) < 1
+    changed = await changes(rita, its_id, "basic", "299.00")
+    assert changed.status_code == 201, changed.text
+
+    body = {"payment_id": payment, "reason": "they called"}
+    whole = await cinema.as_service("POST", "/internal/v1/refunds", body)
+    await cinema.works()
+    rest = await cinema.as_service("POST", "/internal/v1/refunds", body)
+
+    assert (whole.status_code, whole.json()["refund"]["amount"]["value"]) == (202, "998.00")
+    assert (await rita.mails())[-1] == "refund.succeeded"
+    assert (rest.status_code, rest.json()["code"]) == (409, "nothing_to_refund")
 
 
 async def test_a_refund_in_the_cabinet_of_what_is_credit_by_now_is_shown_to_a_person(cinema: Cinema) -> None:

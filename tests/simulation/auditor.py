@@ -411,7 +411,7 @@ class Auditor:
         if data["origin"] == "person":
             assert payment.start is not None
             assert payment.end is not None
-            due = refund_due(payment.amount, left, payment.start, payment.end, event.at)
+            due = refund_due(payment.amount, left, payment.credited, payment.start, payment.end, event.at)
             self._must(event, event.actor == "user" and current and amount == due, f"a refund of {amount}, due {due}")
             ends = True
         elif data["origin"] == "late_money":

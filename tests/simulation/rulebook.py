@@ -55,14 +55,16 @@ def period_end(anchor: datetime, zone: str, terms: PlanTerms, start: datetime) -
         step += 1
 
 
-def refund_due(captured: int, left: int, start: datetime, end: datetime, now: datetime) -> int:
-    """What the person gets back of the payment for the current period; minor units."""
+def refund_due(captured: int, left: int, credited: int, start: datetime, end: datetime, now: datetime) -> int:
+    """What the person gets back of the payment for the current period; minor units. What is credit stays there."""
     if now - start < FULL_REFUND:
         amount = left
     else:
         ahead, whole = max(0, int((end - now).total_seconds())), int((end - start).total_seconds())
         amount = min(int(Fraction(captured * ahead, whole) + Fraction(1, 2)), left)
-    return left if 0 < left - amount < LEAST_LEFT else amount
+    if amount and 0 < left + credited - amount < LEAST_LEFT:
+        return max(left + credited - LEAST_LEFT, 0) if credited else left
+    return amount
 
 
 def unused_share(paid: int, kept: int, start: datetime, end: datetime, now: datetime) -> int:

@@ -87,6 +87,6 @@ def test_the_auditors_own_calendar(anchor: str, zone: str, terms: PlanTerms, sta
 
 def test_the_auditors_own_refund_policy() -> None:
     start, end = datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 1, 31, tzinfo=UTC)
-    assert refund_due(49900, 49900, start, end, datetime(2027, 1, 7, 23, 59, 59, tzinfo=UTC)) == 49900
-    assert refund_due(49900, 49900, start, end, datetime(2027, 1, 16, tzinfo=UTC)) == 24950
-    assert refund_due(49900, 10000, start, end, datetime(2027, 1, 16, tzinfo=UTC)) == 10000
+    assert refund_due(49900, 49900, 0, start, end, datetime(2027, 1, 7, 23, 59, 59, tzinfo=UTC)) == 49900
+    assert refund_due(49900, 49900, 0, start, end, datetime(2027, 1, 16, tzinfo=UTC)) == 24950
+    assert refund_due(49900, 10000, 0, start, end, datetime(2027, 1, 16, tzinfo=UTC)) == 10000
