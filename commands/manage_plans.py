@@ -63,7 +63,7 @@ async def edit_plan(command: EditPlan, uow: UnitOfWork, world: World) -> Plan:
     plan.available = command.available if command.available is not None else plan.available
     if command.available:
         plan.archived_at = None
-    if command.price is not None and command.price != plan.price:
+    if command.price is not None:  # though it holds now already: another may lie ahead, of a clock that was wrong
         uow.plans.set_price(plan, command.price, world.clock.now())
     return plan
 

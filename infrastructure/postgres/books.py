@@ -20,7 +20,6 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    update,
 )
 
 from domain.errors import IllegalTransition
@@ -160,21 +159,23 @@ class PlanBook(Book[Plan]):
     async def flush(self) -> list[Plan]:
         written = await super().flush()
         for plan, price, valid_from in self._prices:
-            latest = select(func.max(plan_prices.c.valid_from)).where(plan_prices.c.plan_id == plan.id)
-            last = (await self._line.connection.execute(latest)).scalar_one()
-            if last == valid_from:  # two prices at one instant, as a held clock brings: the later one holds
-                await self._line.connection.execute(
-                    update(plan_prices)
-                    .where(plan_prices.c.plan_id == plan.id, plan_prices.c.valid_from == last)
-                    .values(amount=price.minor, currency=price.currency)
-                )
-                continue
-            await self._line.connection.execute(
-                insert(plan_prices).values(
-                    plan_id=plan.id, valid_from=valid_from, amount=price.minor, currency=price.currency
-                )
-            )
+            await self._write_price(plan, price, valid_from)
         return written
+
+    async def _write_price(self, plan: Plan, price: Money, valid_from: datetime) -> None:
+        """The price that was set last holds from its instant on.
+
+        One that lies ahead by its clock was set before it all the same, one of the two clocks being wrong, and would
+        take its place in time; one of the same instant is what a held clock brings. Both go, and what held before that
+        instant stays.
+        """
+        mine = plan_prices.c.plan_id == plan.id
+        await self._line.connection.execute(delete(plan_prices).where(mine, plan_prices.c.valid_from >= valid_from))
+        held = select(plan_prices.c.amount, plan_prices.c.currency).where(mine)
+        last = await self._line.connection.execute(held.order_by(plan_prices.c.valid_from.desc()).limit(1))
+        if last.one_or_none() != (price.minor, price.currency):
+            new = {"plan_id": plan.id, "valid_from": valid_from, "amount": price.minor, "currency": price.currency}
+            await self._line.connection.execute(insert(plan_prices).values(**new))
 
 
 _OWNER = Prepared(select(subscriptions.c.user_id).where(subscriptions.c.id == bindparam("its_id")))

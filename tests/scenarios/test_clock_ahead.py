@@ -183,3 +183,32 @@ async def test_a_clock_that_is_ahead_makes_no_repeated_request_a_new_one(astray:
 
     assert (first.status_code, again.status_code) == (202, 202)
     assert again.json() == first.json()
+
+
+async def _costs(cinema: Cinema, code: str) -> str:
+    listed = (await cinema.api.get("/v1/plans")).json()["items"]
+    return next(str(plan["price"]["value"]) for plan in listed if plan["code"] == code)
+
+
+async def _reprices(cinema: Cinema, code: str, value: str) -> None:
+    body = {"price": {"value": value, "currency": "RUB"}}
+    reply = await cinema.as_admin("PATCH", f"/internal/v1/plans/{code}", body)
+    assert (reply.status_code, reply.json()["price"]["value"]) == (200, value)
+
+
+@pytest.mark.parametrize("corrected", ["349.00", "299.00"])  # to another price, or back to the one that it had
+async def test_a_price_of_a_clock_that_was_ahead_takes_no_effect_over_a_correction_made_since(
+    astray: Astray, corrected: str
+) -> None:
+    cinema, code = astray.cinema, f"corrected_{corrected[:3]}"
+    await cinema.sells(code, "299.00")
+    astray.clocks_go_wrong(timedelta(days=2))
+    await _reprices(cinema, code, "3990.00")
+    astray.clocks_go_wrong(-timedelta(days=2))
+    assert await _costs(cinema, code) == "299.00"
+
+    await _reprices(cinema, code, corrected)
+    at_once = await _costs(cinema, code)
+    await astray.time_passes(timedelta(days=3), timedelta(days=1))
+
+    assert (at_once, await _costs(cinema, code)) == (corrected, corrected)
