@@ -59,14 +59,18 @@ async def begin_payment(
     payment.ask_again_at, payment.ask_again_by = now + IN_FLIGHT, world.wall.now() + IN_FLIGHT
     subscription.open_payment_id = payment.id
     uow.payments.add(payment)
+    _record(payment, plan, uow)
+    return payment
+
+
+def _record(payment: Payment, plan: Plan, uow: UnitOfWork) -> None:
     uow.record(
         Event(
             EventType.PAYMENT_REQUESTED,
-            now,
+            payment.created_at,
             payment.user_id,
             payment.subscription_id,
             payment_id=payment.id,
             data=facts.of_payment(payment, plan),
         )
     )
-    return payment

@@ -46,16 +46,19 @@ def begin_refund(
     )
     payment.refund_reserved += amount.minor
     uow.refunds.add(refund)
-    told = facts.of_refund(refund, payment, plan)
+    _record(refund, payment, plan, uow)
+    return refund
+
+
+def _record(refund: Refund, payment: Payment, plan: Plan, uow: UnitOfWork) -> None:
     uow.record(
         Event(
             EventType.REFUND_REQUESTED,
-            now,
+            refund.created_at,
             refund.user_id,
             refund.subscription_id,
             payment_id=payment.id,
             refund_id=refund.id,
-            data=told,
+            data=facts.of_refund(refund, payment, plan),
         )
     )
-    return refund
