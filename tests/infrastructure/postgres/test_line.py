@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import bindparam, event, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from infrastructure.postgres.line import PostgresLine, Prepared
 from infrastructure.postgres.outage import is_outage
@@ -20,6 +20,7 @@ _NAMED = Prepared(select(users.c.id, users.c.name).where(users.c.id == bindparam
 _NAME = Prepared(update(users).where(users.c.id == bindparam("its_id")))
 _HAPPENED = Prepared(insert(events))
 _WHAT = Prepared(select(events.c.data, events.c.at).where(events.c.id == bindparam("its_id")))
+_PROCESS = Prepared(select(func.pg_backend_pid()))
 _KEY = Prepared(insert(idempotency_keys))
 _KEPT = Prepared(
     select(idempotency_keys.c.fingerprint, idempotency_keys.c.reply_headers).where(
@@ -37,7 +38,7 @@ async def test_what_was_written_is_there_after_the_commit(engine: AsyncEngine) -
     its_id = uuid4()
     async with engine.begin() as connection:
         line = PostgresLine(connection)
-        assert await line.value(_NEW, {"id": its_id}) == its_id  # the long way, with which the transaction begins
+        assert await line.value(_NEW, {"id": its_id}) == its_id  # by SQLAlchemy, with which the transaction begins
         assert await line.change(_NAME, {"its_id": its_id, "name": "Anna"}) == 1
         row = await line.row(_NAMED, {"its_id": its_id})
         assert row is not None
@@ -153,3 +154,21 @@ def test_a_list_that_is_spelled_out_anew_each_time_is_refused() -> None:
     several = Prepared(select(func.count()).where(users.c.id.in_(bindparam("ids", expanding=True))))
     with pytest.raises(AssertionError, match="give it as an array"):
         several.compiled_for({"ids": [uuid4()]})
+
+
+async def test_a_restart_of_postgres_fails_one_statement_and_not_one_for_each_connection(engine: AsyncEngine) -> None:
+    alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+    async with PostgresLine.alone(alone) as one, PostgresLine.alone(alone) as another:
+        processes = [await line.value(_PROCESS, {}) for line in (one, another)]
+    outsider = create_async_engine(engine.url)
+    async with outsider.connect() as connection:
+        for process in processes:
+            end = text("SELECT pg_terminate_backend(:process, 10000)")
+            assert (await connection.execute(end, {"process": process})).scalar_one()
+    await outsider.dispose()
+    with pytest.raises(DBAPIError) as told:
+        async with PostgresLine.alone(alone) as line:
+            await line.value(_PROCESS, {})
+    assert is_outage(told.value)
+    async with PostgresLine.alone(alone) as line:
+        assert await line.value(_PROCESS, {}) not in processes
