@@ -65,18 +65,31 @@ _TAKE = Prepared(
     .returning(*(mails.c[name] for name in _OWED))
 )
 _STILL_OWED = update(mails).where(mails.c.id == bindparam("its_id"), mails.c.status == "owed")
-_SENT = _STILL_OWED.values(status="sent", sent_at=bindparam("at"), retry_by=None, last_error=None, refused_since=None)
+_SENT = Prepared(
+    _STILL_OWED.values(
+        status="sent", sent_at=bindparam("at"), retry_by=None, last_error=None, refused_since=None
+    ).returning(mails.c.status)
+)
+# Each from one row to the other by its name: a join might begin with all methods while the planner knows no better.
 _CHARGED = (
     select(payment_methods.c.title)
-    .join(payments, payments.c.payment_method_id == payment_methods.c.id)
-    .where(payments.c.id == bindparam("payment"), payments.c.user_id == bindparam("reader"))
+    .where(
+        payment_methods.c.id
+        == select(payments.c.payment_method_id)
+        .where(payments.c.id == bindparam("payment"), payments.c.user_id == bindparam("reader"))
+        .scalar_subquery()
+    )
     .scalar_subquery()
 )
 _TO_BE_CHARGED = (
     select(payment_methods.c.title)
-    .join(subscriptions, subscriptions.c.payment_method_id == payment_methods.c.id)
-    .where(subscriptions.c.id == bindparam("renewing"), subscriptions.c.user_id == bindparam("reader"))
-    .where(payment_methods.c.removed_at.is_(None))
+    .where(
+        payment_methods.c.id
+        == select(subscriptions.c.payment_method_id)
+        .where(subscriptions.c.id == bindparam("renewing"), subscriptions.c.user_id == bindparam("reader"))
+        .scalar_subquery(),
+        payment_methods.c.removed_at.is_(None),
+    )
     .scalar_subquery()
 )
 _READER = Prepared(
@@ -272,34 +285,28 @@ class MailRoom:
 
         That a mail was sent is true whoever holds it now; the rest is this try's only.
         """
-        told: dict[str, object] = {"its_id": owed.id}
+        try:
+            return await self._write(owed, outcome, at)
+        except DBAPIError:  # a connection that Postgres's restart broke meanwhile; unwritten, the mail is sent twice
+            return await self._write(owed, outcome, at)
+
+    async def _write(self, owed: _Owed, outcome: Sent | TryLater | Undeliverable, at: datetime) -> str | None:
+        """With its case or not at all: nothing that a person waits for is given up silently."""
+        status: str | None
         match outcome:
             case Sent():
-                change, told["at"] = _SENT, at
+                async with PostgresLine.alone(self._engine) as line:
+                    status = await line.value(_SENT, {"its_id": owed.id, "at": at})
+                return status
             case TryLater(why, refused):
                 change = _refused(owed, why) if refused else _later(owed, why)
             case Undeliverable(why):
                 change = _mine(owed).values(status="undeliverable", retry_by=None, last_error=_fit(why))
-        try:
-            return await self._write(owed, outcome, at, change, told)
-        except DBAPIError:  # a connection that Postgres's restart broke meanwhile; unwritten, the mail is sent twice
-            return await self._write(owed, outcome, at, change, told)
-
-    async def _write(
-        self,
-        owed: _Owed,
-        outcome: Sent | TryLater | Undeliverable,
-        at: datetime,
-        change: Update,
-        told: Mapping[str, object],
-    ) -> str | None:
-        """With its case or not at all: nothing that a person waits for is given up silently."""
         async with self._books.begin() as connection:
-            written = await connection.execute(change.returning(mails.c.status), told)
-            status: str | None = written.scalar_one_or_none()
+            written = await connection.execute(change.returning(mails.c.status), {"its_id": owed.id})
+            status = written.scalar_one_or_none()
             if status == "undeliverable" and not (isinstance(outcome, Undeliverable) and outcome.address):
-                assert not isinstance(outcome, Sent)
-                await self._open_case(connection, owed, outcome.why, at)
+                await self._open_case(connection, owed, why, at)
         return status
 
     async def _open_case(self, connection: AsyncConnection, owed: _Owed, why: str, at: datetime) -> None:
