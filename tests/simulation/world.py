@@ -41,6 +41,7 @@ _SHARES = (("month", 0.5), ("quarter", 0.1), ("year", 0.35), ("week", 0.05))
 _STEPS_S = (40, 900, 3 * 3600, 8 * 3600, 16 * 3600, 22 * 3600, 24 * 3600, 30 * 3600)
 _QUIET_STEPS_S = (61, 61, 301, 301, 1200, 3700)
 _AT_ONCE = 5
+_TIDY_EVERY_DAYS = 30
 _MONTH_DAYS = 365.2425 / 12
 
 
@@ -116,8 +117,12 @@ class World:
         asyncio.get_running_loop().set_exception_handler(self._hear)
         await self._open(start)
         end, quiet_at = start + timedelta(days=self.size.days), start + timedelta(days=self.size.quiet_every_days)
+        tidy_at = start
         while self.stage.clock.now() < end and not self._found():
             await self._tick()
+            if self.stage.clock.now() >= tidy_at:
+                await self._tidy()
+                tidy_at = self.stage.clock.now() + timedelta(days=_TIDY_EVERY_DAYS)
             if self.stage.clock.now() >= quiet_at and not self._found():
                 await self._rest()
                 quiet_at = self.stage.clock.now() + timedelta(days=self.size.quiet_every_days)
@@ -215,6 +220,11 @@ class World:
 
     def _mishaps(self, happen: bool) -> None:
         self.stage.turns.mishaps = self.stage.shop.mishaps = self.stage.service.mailbox.mishaps = happen
+
+    async def _tidy(self) -> None:
+        """What rows were before they changed is in nobody's way any more; at times of the world's, not of its own."""
+        async with outside():
+            await self.stage.books.execute("VACUUM (TRUNCATE FALSE)")
 
     # --- people ----------------------------------------------------------------------------------------
     async def _change_price(self, name: str) -> None:
