@@ -24,6 +24,9 @@ _PATIENCE = timedelta(days=3)
 """For so long nobody is bothered by what only takes time: an outage of the payment system, a refund under way."""
 _LAG = timedelta(minutes=2)
 """For so long what is asked there may lag behind what was told; by then the janitor's own looks are enough."""
+_READ_LAG = timedelta(seconds=30)
+"""For so long what was told may not be there to be read; by then nobody knows it because it is forged."""
+_NOT_THERE_YET = f"{NOT_YET}: the payment system does not know it"
 _SILENCE = "silence"
 _NO_NEWS = "no news: it has ended so here, too"
 """Nothing of the notification is believed, so nobody has to be asked; most of them come to say this."""
@@ -73,13 +76,20 @@ async def follow_notification(command: FollowNotification, open_uow: OpenUnitOfW
         if takes_time and ours is not None and await uow.inbox.another_waits(entry):
             await uow.inbox.done(entry.id, f"another about it waits already; {outcome}")
         elif takes_time and entry.age < _PATIENCE:
-            await uow.inbox.wait(entry.id, outcome, min(max(entry.age.total_seconds(), 1.0), _LONGEST_WAIT_S))
+            await uow.inbox.wait(entry.id, outcome, _wait_s(entry, outcome))
         elif takes_time or failed:
             wait_s = min(2.0**entry.attempts, _LONGEST_WAIT_S)
             await uow.inbox.failed(entry.id, outcome, wait_s, set_aside=entry.attempts + 1 >= _TRIES)
         else:
             await uow.inbox.done(entry.id, outcome)
     return outcome
+
+
+def _wait_s(entry: InboxEntry, outcome: str) -> float:
+    """Longer each time; for what nobody knows until it must be there, so that who invents it gets one more ask."""
+    if outcome == _NOT_THERE_YET:
+        return min(_READ_LAG - entry.age, _READ_LAG).total_seconds()
+    return min(max(entry.age.total_seconds(), 1.0), _LONGEST_WAIT_S)
 
 
 async def _what_it_is_about(entry: InboxEntry, uow: UnitOfWork) -> Payment | Refund | None:
@@ -114,13 +124,17 @@ def _asked(ours: Payment | Refund, entry: InboxEntry) -> str:
     return "asked"
 
 
+def _unknown(entry: InboxEntry, what: str) -> str:
+    return _NOT_THERE_YET if entry.age < _READ_LAG else f"forged: the payment system has no such {what}"
+
+
 async def _look_into_payment(entry: InboxEntry, system: PaymentSystem, open_uow: OpenUnitOfWork, world: World) -> str:
     news = await system.get_payment(entry.provider_object_id)
     match news:
         case Silence(why=why):
             return f"{_SILENCE}: {why}"
         case NotFound():
-            return "forged: the payment system has no such payment"
+            return _unknown(entry, "payment")
         case PaymentSnapshot(payment_id=None):
             return "not ours: it carries no payment of this service"
         case PaymentSnapshot(payment_id=payment_id) if payment_id is not None:
@@ -138,7 +152,7 @@ async def _look_into_refund(entry: InboxEntry, system: PaymentSystem, open_uow: 
         case Silence(why=why):
             return f"{_SILENCE}: {why}"
         case NotFound():
-            return "forged: the payment system has no such refund"
+            return _unknown(entry, "refund")
         case RefundSnapshot(refund_id=None):
             return await book_cabinet_refund(BookCabinetRefund(entry.payment_system, news), open_uow, world)
         case RefundSnapshot(refund_id=refund_id) if refund_id is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, update
+from sqlalchemy import Row, func, select, update
 
 from domain.payment_system import NotFound, RefundSnapshot, Silence
 from infrastructure.payment_systems.yookassa import YooKassa
@@ -95,3 +96,60 @@ async def test_a_cabinet_refund_that_overtakes_a_larger_one_of_ours_waits_for_ho
     payment = await vera.reads(f"/v1/payments/{sale['payment']['id']}")
     assert payment["refunded"]["value"] == "400.00"
     assert (await vera.reads(f"/v1/refunds/{reply.json()['refund']['id']}"))["status"] == "canceled"
+
+
+@pytest.fixture
+async def lagging(cinema: Cinema, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[pytest.MonkeyPatch]:
+    """The payment system tells of refunds before it lets anybody read them; until the patch is undone."""
+
+    async def not_yet(self: YooKassa, provider_refund_id: str) -> NotFound:
+        return NotFound()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(YooKassa, "get_refund", not_yet)
+        yield patch
+
+
+async def test_a_cabinet_refund_that_cannot_be_read_yet_is_booked_half_a_minute_later(
+    cinema: Cinema, lagging: pytest.MonkeyPatch
+) -> None:
+    """Taken for forged at once, it waited for the night, and a renewal went out before."""
+    gleb = await cinema.person()
+    sale = (await gleb.subscribes("premium", "499.00")).json()["payment"]
+    await cinema.yookassa.cabinet_refund(sale["provider_payment_id"], "499.00")
+    await _is_told(cinema, sale["provider_payment_id"])
+    assert {entry.status for entry in await _looked_into(cinema, sale["provider_payment_id"])} == {"new"}
+
+    lagging.undo()
+    await _followed_again(cinema)
+
+    assert (await gleb.reads(f"/v1/payments/{sale['id']}"))["refunded"]["value"] == "499.00"
+    assert (await gleb.subscription())["status"] == "canceled"
+
+
+async def test_a_refund_that_nobody_can_read_after_half_a_minute_is_forged_and_was_asked_for_twice(
+    cinema: Cinema, lagging: pytest.MonkeyPatch
+) -> None:
+    vera = await cinema.person()
+    sale = (await vera.subscribes("premium", "499.00")).json()["payment"]
+    await cinema.yookassa.cabinet_refund(sale["provider_payment_id"], "499.00")
+    await _is_told(cinema, sale["provider_payment_id"])
+    for entry in await _looked_into(cinema, sale["provider_payment_id"]):
+        assert timedelta(seconds=29) < entry.retry_by - entry.received_at < timedelta(seconds=32)
+
+    async with cinema.service.engine.begin() as connection:
+        await connection.execute(update(inbox).values(received_at=inbox.c.received_at - timedelta(seconds=30)))
+    await _followed_again(cinema)
+
+    for entry in await _looked_into(cinema, sale["provider_payment_id"]):
+        assert (entry.status, entry.outcome) == ("done", "forged: the payment system has no such refund")
+
+
+async def _looked_into(cinema: Cinema, provider_payment_id: str) -> Sequence[Row[Any]]:
+    """What came about its refund: our own at least, maybe the payment system's as well."""
+    [made] = (await cinema.yookassa.ledger()).refunds_of(provider_payment_id)
+    async with cinema.service.engine.connect() as connection:
+        query = select(inbox).where(inbox.c.provider_object_id == made["id"], inbox.c.outcome.is_not(None))
+        found = (await connection.execute(query)).all()
+    assert found
+    return found
