@@ -118,9 +118,12 @@ class YooKassa(PaymentSystem):
     async def find_payment(
         self, payment_id: UUID, created_from: datetime, created_to: datetime
     ) -> PaymentSnapshot | NotFound | Silence:
-        return await self._find(
+        found = await self._find(
             "find_payment", "/payments", "payment_id", payment_id, created_from, created_to, payment_snapshot
         )
+        if isinstance(found, PaymentSnapshot) and found.status is ProviderStatus.SUCCEEDED and found.method is None:
+            return await self._as_it_stands(found, self._deadline())
+        return found
 
     async def find_refund(
         self, refund_id: UUID, created_from: datetime, created_to: datetime
@@ -176,7 +179,7 @@ class YooKassa(PaymentSystem):
         return made
 
     async def _as_it_stands(self, made: PaymentSnapshot, deadline: float) -> PaymentSnapshot:
-        """An answer may leave out what the object itself has; a success is settled once, and people wait for a page."""
+        """An answer or a list may leave out what the object itself has; a success is settled once, and people wait."""
         found = await self._get("get_payment", "/payments", made.provider_payment_id, payment_snapshot, deadline)
         return found if isinstance(found, PaymentSnapshot) and found.status is made.status else made
 

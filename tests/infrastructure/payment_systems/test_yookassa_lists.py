@@ -86,6 +86,24 @@ async def test_of_several_tries_the_one_that_took_money_is_found(server: RawServ
     assert found.status is ProviderStatus.SUCCEEDED
 
 
+async def test_a_success_that_the_list_shows_without_its_card_is_looked_at_by_itself(
+    server: RawServer, yookassa: YooKassa
+) -> None:
+    """Settled as it was listed, its card was never kept, and no renewal could be charged."""
+    ours = uuid4()
+    whole = payment_object(ours, status="succeeded")
+    terse = {name: value for name, value in whole.items() if name != "payment_method"}
+
+    async def answer(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        is_listed = heard.path.endswith("/payments")
+        writer.write(response({"type": "list", "items": [terse]} if is_listed else whole))
+
+    server.answer = answer
+    found = await yookassa.find_payment(ours, SINCE, UNTIL)
+    assert isinstance(found, PaymentSnapshot)
+    assert found.method is not None
+
+
 async def test_not_found_is_said_only_after_the_last_page(server: RawServer, yookassa: YooKassa) -> None:
     server.answer = listing([payment_object(uuid4())], [payment_object()], [])
     assert isinstance(await yookassa.find_payment(uuid4(), SINCE, UNTIL), NotFound)
