@@ -15,7 +15,7 @@ class Caller:
     """Someone whose token was believed.
 
     `subject`: the token's `sub`; a UUID is written in its canonical form. `user_id`: the same as UUID, None for a
-    service under a name. `locale`: `ru` or `en`. `zoneinfo`: a name of the IANA database or None.
+    service under a name. `locale`: `ru`, `en` or None. `zoneinfo`: a name of the IANA database or None.
     `scopes`: as granted, with `billing:internal` wherever `billing:admin` is.
     """
 
@@ -23,7 +23,7 @@ class Caller:
     user_id: UUID | None
     email: str | None = field(default=None, repr=False)
     name: str | None = field(default=None, repr=False)
-    locale: str = "ru"
+    locale: str | None = None
     zoneinfo: str | None = None
     scopes: frozenset[str] = frozenset()
 

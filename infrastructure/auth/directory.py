@@ -91,7 +91,7 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _read_person(user_id: UUID, answer: dict[str, Any]) -> Person | Unavailable:
-    """What it said unusably is None (`locale`: `ru`)."""
+    """What it did not say, or said unusably, is None."""
     if str(answer.get("id")).lower() != str(user_id):
         return Unavailable("answered for somebody else")
     return Person(

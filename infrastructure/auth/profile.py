@@ -36,10 +36,10 @@ def read_name(value: object) -> str | None:
     return name if 0 < len(name) <= _MAX_NAME and _is_clean(name) else None
 
 
-def read_locale(value: object) -> str:
-    """`ru` or `en` from any language tag (`en-US`, `ru_RU`); `ru` where it is neither."""
-    if not isinstance(value, str):
-        return DEFAULT_LOCALE
+def read_locale(value: object) -> str | None:
+    """`ru` or `en` from any language tag (`en-US`, `ru_RU`), `ru` for another language; None where none is named."""
+    if not isinstance(value, str) or not value.strip():
+        return None
     language = re.split(r"[-_.]", value.strip().lower(), maxsplit=1)[0]
     return language if language in LOCALES else DEFAULT_LOCALE
 

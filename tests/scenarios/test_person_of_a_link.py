@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -66,6 +67,18 @@ async def test_the_person_is_written_to_and_lives_in_their_own_zone(cinema: Cine
     assert await _link_for(cinema, vera)
 
     assert await _known(cinema, vera) == ("vera@example.org", "Asia/Omsk", "en")
+
+
+async def test_a_token_that_names_no_language_leaves_the_one_that_is_known(cinema: Cinema) -> None:
+    """It once made everybody Russian whose token said nothing."""
+    olga = await cinema.person(locale="en", zoneinfo="Asia/Omsk")
+    sale = (await olga.subscribes("premium", "499.00")).json()
+    await olga.posts(f"/v1/subscriptions/{sale['subscription']['id']}/cancel", {"when": "now"})
+
+    tight_lipped = replace(olga, token=cinema.token(str(olga.id), email="olga@example.org"))
+    assert (await tight_lipped.subscribes("premium", "499.00")).status_code == 201
+
+    assert await _known(cinema, olga.id) == ("olga@example.org", "Asia/Omsk", "en")
 
 
 async def test_while_auth_is_away_the_link_is_given_all_the_same(cinema: Cinema, auth: TestServer) -> None:

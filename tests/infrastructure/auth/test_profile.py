@@ -33,10 +33,10 @@ def test_what_is_not_one_line_is_no_name(value: object) -> None:
 
 @pytest.mark.parametrize(
     ("value", "locale"),
-    [("ru", "ru"), ("ru-RU", "ru"), ("en_US.UTF-8", "en"), ("EN", "en"), ("de", "ru"), ("", "ru"), (None, "ru"),
-     (5, "ru"), ("english", "ru")],
+    [("ru", "ru"), ("ru-RU", "ru"), ("en_US.UTF-8", "en"), ("EN", "en"), ("de", "ru"), ("english", "ru"),
+     ("", None), ("  ", None), (None, None), (5, None)],
 )  # fmt: skip
-def test_a_language_is_russian_or_english(value: object, locale: str) -> None:
+def test_a_language_is_russian_or_english_or_not_named(value: object, locale: str | None) -> None:
     assert read_locale(value) == locale
 
 
