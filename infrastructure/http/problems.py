@@ -40,6 +40,7 @@ _STATUS_OF: Final[Mapping[str, int]] = {
 """Every other code is a conflict, 409."""
 _COME_AGAIN: Final = frozenset({"idempotency_key_in_use", "unavailable"})
 """What passes by itself."""
+_MAY_COME_AGAIN: Final = frozenset({409, 503})
 
 
 class FieldError(BaseModel):
@@ -132,13 +133,18 @@ def _said(found: Mapping[str, Any]) -> str:
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For OpenAPI: these statuses answer with a problem."""
-    return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {
-                "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}},
-            },
-        }
-        for status in statuses
+    """For OpenAPI: these statuses answer with a problem, some of them with when to come again."""
+    return {status: _response(status) for status in statuses}
+
+
+def _response(status: int) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "content": {
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}},
+        },
     }
+    if status in _MAY_COME_AGAIN:
+        about = "Seconds after which the same request may do better; sent where its code is one of those."
+        described["headers"] = {"Retry-After": {"description": about, "schema": {"type": "integer", "minimum": 0}}}
+    return described

@@ -71,6 +71,8 @@ async def test_every_error_is_a_problem_and_what_is_named_is_there(document: Doc
         problems = {status: one for status, one in operation["responses"].items() if int(status) >= 400}
         assert {"422", "503"} <= set(problems), (method, path)
         assert all(one["content"] == A_PROBLEM for one in problems.values()), (method, path)
+        told_when = {status for status, one in problems.items() if "Retry-After" in one.get("headers", {})}
+        assert told_when == {"409", "503"} & set(problems), (method, path)
     schemas = document["components"]["schemas"]
     named = json.dumps(document).split('"#/components/schemas/')[1:]
     assert {one.partition('"')[0] for one in named} <= set(schemas)
