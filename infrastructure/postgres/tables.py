@@ -120,8 +120,8 @@ plan_prices = Table(
     _text("currency", required=True),
     CheckConstraint("amount > 0", name="amount"),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
-    comment="Prices of plans in minor units, each valid from its instant until the next: none is ever rewritten, so a "
-    "payment's price can be explained for ever.",
+    comment="Prices of plans in minor units, each valid from its instant until the next. The one that is set last takes "
+    "back what lies ahead of it; what held before stays, so a payment's price can be explained for ever.",
 )
 
 payment_systems = Table(
