@@ -77,7 +77,7 @@ async def test_an_outage_of_the_payment_system_sets_no_notification_aside(cinema
     assert await _status(cinema, object_id) == ("new", 0, "silence")
 
     await cinema.yookassa.lift()
-    await _tries(cinema)
+    await _tries(cinema, older_by=timedelta(seconds=30))  # by now it would be there to be read
 
     assert await _status(cinema, object_id) == ("done", 0, "forged")
 
