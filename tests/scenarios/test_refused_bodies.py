@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from infrastructure.postgres.tables import inbox
 from tests.scenarios.cinema import Cinema
 
 CARD = "4111111111111111"
@@ -84,6 +86,17 @@ async def test_a_body_of_very_many_names_is_refused_before_anything_is_made_of_i
     assert (reply.status_code, reply.json()["code"]) == (422, "validation_failed")
     assert reply.json()["detail"] == "The body holds more than 200 names and values."
     assert len(reply.content) < 500
+
+
+async def test_a_notification_may_hold_as_much_as_a_payment_system_has_to_say(cinema: Cinema) -> None:
+    """Whatever was put into a receipt comes along; how many names a caller may send is no matter of theirs."""
+    goods = [{"description": f"part {number}", "quantity": "1.00", "vat_code": 1} for number in range(300)]
+    payment = {"id": "long-receipt", "metadata": {f"key{n}": "x" for n in range(100)}, "receipt": {"items": goods}}
+    body = {"type": "notification", "event": "payment.succeeded", "object": payment}
+    assert (await cinema.api.post("/webhooks/yookassa", json=body)).status_code == 200
+    async with cinema.service.engine.connect() as connection:
+        stored = await connection.scalar(select(inbox.c.event).where(inbox.c.provider_object_id == "long-receipt"))
+    assert stored == "payment.succeeded"
 
 
 @pytest.mark.parametrize("said", ["off", "false", "true", "yes", 0, 1, 1.0, "1", None])
