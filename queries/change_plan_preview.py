@@ -6,18 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import NotFoundHere
-from domain.plan import Plan
 from domain.plan_change import ChangeWhen, quote_change, require_choice
 from domain.rules import Rules
-from domain.subscription import ENDED
 from infrastructure.postgres.books import PaymentBook, PlanBook, SubscriptionBook
 from infrastructure.postgres.documents import moment, money
 from infrastructure.postgres.line import PostgresLine
-from infrastructure.postgres.tables import subscriptions
 
 
 async def change_plan_preview(
@@ -26,12 +22,13 @@ async def change_plan_preview(
     """`{credit, price, charge, balance_after, period}`; raises what the command would raise, and locks nothing."""
     async with engine.connect() as connection:
         line = PostgresLine(connection)
-        subscription = await SubscriptionBook(line).find(subscription_id)
+        book = SubscriptionBook(line)
+        subscription = await book.find(subscription_id)
         if subscription is None:
             raise NotFoundHere("subscription")
         named = await PlanBook(line, now).by_code(plan_code)
-        theirs = await _running_of(subscription.user_id, named, connection) if named is not None else []
-        plan = require_choice(subscription, named, plan_code, when, theirs)
+        theirs = await book.shown_running_of(subscription.user_id, named.id) if named is not None else []
+        plan = require_choice(subscription, named, plan_code, when, [one.id for one in theirs])
         paid = await PaymentBook(line).shown_of_current_period(subscription_id, subscription.period_number)
     quote = quote_change(subscription, paid, plan, when, now, rules)
     currency = plan.price.currency
@@ -42,13 +39,3 @@ async def change_plan_preview(
         "balance_after": money(quote.bill.balance.minor, currency),
         "period": {"start": moment(quote.period.start), "end": moment(quote.period.end)},
     }
-
-
-async def _running_of(user_id: UUID, plan: Plan, connection: AsyncConnection) -> list[UUID]:
-    """Those of the person that have the plan, or will in their next period; not locked as the command's are."""
-    query = select(subscriptions.c.id).where(
-        subscriptions.c.user_id == user_id,
-        subscriptions.c.status.not_in([status.value for status in ENDED]),
-        or_(subscriptions.c.plan_id == plan.id, subscriptions.c.next_plan_id == plan.id),
-    )
-    return list((await connection.execute(query.order_by(subscriptions.c.id))).scalars())

@@ -181,11 +181,11 @@ class PlanBook(Book[Plan]):
 _OWNER = Prepared(select(subscriptions.c.user_id).where(subscriptions.c.id == bindparam("its_id")))
 _RUNNING = (subscriptions.c.status != "canceled") & (subscriptions.c.status != "expired")
 _OF_PLAN = or_(subscriptions.c.plan_id == bindparam("plan_id"), subscriptions.c.next_plan_id == bindparam("plan_id"))
-_RUNNING_OF = Prepared(
-    rows.SUBSCRIPTIONS.query.where(subscriptions.c.user_id == bindparam("user_id"), _OF_PLAN, _RUNNING)
-    .order_by(subscriptions.c.id)
-    .with_for_update(of=subscriptions)
-)
+_RUNNING_OF = rows.SUBSCRIPTIONS.query.where(
+    subscriptions.c.user_id == bindparam("user_id"), _OF_PLAN, _RUNNING
+).order_by(subscriptions.c.id)
+_RUNNING_OF_SHOWN = Prepared(_RUNNING_OF)
+_RUNNING_OF_LOCKED = Prepared(_RUNNING_OF.with_for_update(of=subscriptions))
 _HAD_TRIAL = Prepared(
     select(
         exists().where(
@@ -214,7 +214,11 @@ class SubscriptionBook(Book[Subscription]):
         return owner
 
     async def running_of(self, user_id: UUID, plan_id: UUID) -> list[Subscription]:
-        return await self._all(_RUNNING_OF, {"user_id": user_id, "plan_id": plan_id}, lock=True)
+        return await self._all(_RUNNING_OF_LOCKED, {"user_id": user_id, "plan_id": plan_id}, lock=True)
+
+    async def shown_running_of(self, user_id: UUID, plan_id: UUID) -> list[Subscription]:
+        """The same to be looked at: nothing is locked."""
+        return await self._all(_RUNNING_OF_SHOWN, {"user_id": user_id, "plan_id": plan_id})
 
     async def had_trial(self, user_id: UUID, plan_id: UUID) -> bool:
         return bool(await self._line.value(_HAD_TRIAL, {"user_id": user_id, "plan_id": plan_id}))
