@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -11,6 +13,7 @@ from commands.executor import Executor
 from commands.world import World
 from domain.events import SYSTEM, Actor
 from domain.ports import Clock
+from domain.rules import Rules
 from infrastructure.auth.directory import UserDirectory
 from infrastructure.auth.errors import UnusableKey
 from infrastructure.auth.jwks import JwksKeys, Patience
@@ -19,6 +22,8 @@ from infrastructure.auth.service_token import token_in
 from infrastructure.auth.tokens import TokenVerifier
 from infrastructure.cards.vault import CardVault
 from infrastructure.clock import HeldClock, SystemClock
+from infrastructure.elasticsearch.history_writer import HistoryWriter
+from infrastructure.elasticsearch.indices import HistoryIndices
 from infrastructure.elasticsearch.line import ElasticsearchLine
 from infrastructure.elasticsearch.payment_history import ElasticsearchPaymentHistory
 from infrastructure.ids import new_id
@@ -26,15 +31,18 @@ from infrastructure.mail.smtp import SmtpSender
 from infrastructure.observability.metrics import Metrics
 from infrastructure.payment_systems.registered import RegisteredPaymentSystems
 from infrastructure.postgres.engines import make_engine
+from infrastructure.postgres.exclusive import exclusive
 from infrastructure.postgres.idempotency import PostgresIdempotencyKeys
 from infrastructure.postgres.intake import PostgresIntake
 from infrastructure.postgres.unit_of_work import Surroundings, Transactions
-from infrastructure.redis.line import RedisLine
+from infrastructure.redis.line import PATIENCE_S, RedisLine
 from queries.sources import Sources, make_sources
 from settings import ClockKind, Settings, SettingsError, needed, parse_card_keys
 
 _LONGEST_S = 20.0
 """For a statement, as we count: a server that hangs, or that nothing reaches any more, heeds no limit of its own."""
+_INDEX_LOCK: Final = 7233020
+"""Held in Postgres while an index of the history is made or its alias is moved."""
 
 
 @dataclass(slots=True)
@@ -86,8 +94,39 @@ class Service:
         await self.redis.close()
         if self.elasticsearch is not None:
             await self.elasticsearch.close()
-        if isinstance(self.clock, HeldClock):
-            self.clock.close()
+        _close_clock(self.clock)
+        await self.engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryIndex:
+    """The payment history in Elasticsearch, to be written; who made the line closes it."""
+
+    line: ElasticsearchLine
+    indices: HistoryIndices
+    writer: HistoryWriter
+
+
+@dataclass(slots=True)
+class Projections:
+    """What projections are carried from and to; closed at its end.
+
+    `database_url` is for listening; `history`: None where no Elasticsearch is configured.
+    """
+
+    database_url: str
+    engine: AsyncEngine
+    clock: Clock
+    rules: Rules
+    base_url: str
+    redis: RedisLine
+    history: HistoryIndex | None
+
+    async def close(self) -> None:
+        await self.redis.close()
+        if self.history is not None:
+            await self.history.line.close()
+        _close_clock(self.clock)
         await self.engine.dispose()
 
 
@@ -97,7 +136,7 @@ async def build(settings: Settings, clock: Clock | None = None) -> Service:
     if clock is not None and settings.production:
         raise SettingsError("BILLING_CLOCK: production runs on the system clock")
     if clock is None:
-        clock = HeldClock(database_url) if settings.clock is ClockKind.HELD else SystemClock()
+        clock = _clock(settings, database_url)
     engine = _engine(database_url, connections=20)
     rules = settings.rules
     vault = CardVault(parse_card_keys(needed(settings.card_keys, "CARD_KEYS")))
@@ -109,7 +148,7 @@ async def build(settings: Settings, clock: Clock | None = None) -> Service:
         vault=vault,
         production=settings.production,
     )
-    metrics, es_url = Metrics(payment_systems.states), settings.elasticsearch_url
+    metrics, es_url = Metrics(payment_systems.states), _elasticsearch_url(settings)
     return Service(
         settings=settings,
         engine=engine,
@@ -119,11 +158,65 @@ async def build(settings: Settings, clock: Clock | None = None) -> Service:
         payment_systems=payment_systems,
         metrics=metrics,
         redis=RedisLine(needed(settings.redis_url, "REDIS_URL")),
-        elasticsearch=ElasticsearchLine(es_url) if es_url and es_url != "none" else None,
+        elasticsearch=ElasticsearchLine(es_url) if es_url else None,
         directory=UserDirectory(settings.auth_api_url, token_in(settings.auth_api_token))
         if settings.auth_api_url
         else None,
     )
+
+
+def build_projections(settings: Settings, *, redis_patience_s: float = PATIENCE_S) -> Projections:
+    """Wire what carries the outbox to Redis and Elasticsearch; nothing outside is asked yet.
+
+    `redis_patience_s`: for one answer.
+    """
+    database_url, redis_url = needed(settings.database_url, "DATABASE_URL"), needed(settings.redis_url, "REDIS_URL")
+    engine = projection_engine(settings)
+    line = history_line(settings, patience_s=3.0)
+    return Projections(
+        database_url=database_url,
+        engine=engine,
+        clock=_clock(settings, database_url),
+        rules=settings.rules,
+        base_url=settings.base_url,
+        redis=RedisLine(redis_url, patience_s=redis_patience_s),
+        history=None if line is None else history_index(engine, line),
+    )
+
+
+def projection_engine(settings: Settings) -> AsyncEngine:
+    """A small pool for who carries projections or makes them anew."""
+    address = needed(settings.database_url, "DATABASE_URL")
+    return make_engine(address, {"timeout": 5, "command_timeout": 30}, pool_size=6, max_overflow=4)
+
+
+def history_line(settings: Settings, *, patience_s: float) -> ElasticsearchLine | None:
+    """For who writes the history and keeps pauses of their own; None where no Elasticsearch is configured."""
+    url = _elasticsearch_url(settings)
+    return None if url is None else ElasticsearchLine(url, patience_s=patience_s, pause_s=0)
+
+
+def history_index(engine: AsyncEngine, line: ElasticsearchLine) -> HistoryIndex:
+    """The history's indices, guarded between processes by a lock in Postgres."""
+
+    def alone() -> AbstractAsyncContextManager[None]:
+        return exclusive(engine, _INDEX_LOCK)
+
+    indices = HistoryIndices(line, alone)
+    return HistoryIndex(line, indices, HistoryWriter(line, indices))
+
+
+def _clock(settings: Settings, database_url: str) -> Clock:
+    return HeldClock(database_url) if settings.clock is ClockKind.HELD else SystemClock()
+
+
+def _close_clock(clock: Clock) -> None:
+    if isinstance(clock, HeldClock):
+        clock.close()
+
+
+def _elasticsearch_url(settings: Settings) -> str | None:
+    return None if settings.elasticsearch_url in (None, "", "none") else settings.elasticsearch_url
 
 
 def _engine(database_url: str, connections: int, *, pool_pre_ping: bool = False) -> AsyncEngine:

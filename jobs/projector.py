@@ -11,56 +11,38 @@ import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.ports import Clock
-from domain.rules import Rules
-from infrastructure.clock import HeldClock, SystemClock
-from infrastructure.elasticsearch.history_writer import HistoryWriter
-from infrastructure.elasticsearch.indices import HistoryIndices, HistoryIsGone, RebuildOvertaken
-from infrastructure.elasticsearch.line import ElasticsearchLine, ElasticsearchRefusal, ElasticsearchUnavailable
+from bootstrap import Projections, build_projections
+from infrastructure.elasticsearch.indices import HistoryIsGone, RebuildOvertaken
+from infrastructure.elasticsearch.line import ElasticsearchRefusal, ElasticsearchUnavailable
 from infrastructure.observability.logs import configure_logs
-from infrastructure.postgres import engines
 from infrastructure.postgres.exclusive import HeldByAnother, exclusive
 from infrastructure.postgres.listening import listen
-from infrastructure.redis.line import RedisLine
 from jobs.projection.access import AccessProjection
 from jobs.projection.history import HistoryProjection
 from jobs.projection.pause import Pause
-from jobs.projection.rebuild import INDEX_LOCK, REBUILD_LOCK, rebuild_history
-from settings import ClockKind, Settings, load_or_exit, needed, or_exit
+from jobs.projection.rebuild import REBUILD_LOCK, rebuild_history
+from settings import Settings, load_or_exit, or_exit
 
 log = structlog.get_logger(__name__)
 _LOOK_AFTER_INDEX_S: Final = 5.0
 
 
 class Projector:
-    """`database_url` is for listening; `elasticsearch`: None where none is configured. Who made them closes them."""
+    """Carries the outbox into both projections; who wired them closes them."""
 
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        database_url: str,
-        redis: RedisLine,
-        elasticsearch: ElasticsearchLine | None,
-        clock: Clock,
-        rules: Rules,
-        base_url: str,
-    ) -> None:
-        self._engine = engine
-        self._database_url = database_url
-        self._base_url = base_url
-        self._indices = None if elasticsearch is None else make_indices(engine, elasticsearch)
-        self._writer = (
-            None if elasticsearch is None or self._indices is None else HistoryWriter(elasticsearch, self._indices)
-        )
-        self.access = AccessProjection(engine, redis, clock, rules)
-        self.history = HistoryProjection(engine, redis, base_url, self._indices, self._writer)
+    def __init__(self, wired: Projections) -> None:
+        self._engine = wired.engine
+        self._database_url = wired.database_url
+        self._base_url = wired.base_url
+        self._indices = None if wired.history is None else wired.history.indices
+        self._writer = None if wired.history is None else wired.history.writer
+        self.access = AccessProjection(wired.engine, wired.redis, wired.clock, wired.rules)
+        self.history = HistoryProjection(wired.engine, wired.redis, wired.base_url, self._indices, self._writer)
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -105,15 +87,6 @@ class Projector:
             await asyncio.sleep(0.2)
 
 
-def make_indices(engine: AsyncEngine, elasticsearch: ElasticsearchLine) -> HistoryIndices:
-    """The history's indices, guarded by a lock in Postgres."""
-
-    def alone() -> AbstractAsyncContextManager[None]:
-        return exclusive(engine, INDEX_LOCK)
-
-    return HistoryIndices(elasticsearch, alone)
-
-
 async def _kept_alive(name: str, run: Callable[[], Awaitable[None]]) -> None:
     """Whatever ends it, it is begun again: an outage of Postgres, and what nobody foresaw."""
     pause = Pause(0.2, 2.0)
@@ -134,27 +107,10 @@ def _first(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:300]
 
 
-def make_engine(settings: Settings) -> AsyncEngine:
-    """A small pool for a job."""
-    address = needed(settings.database_url, "DATABASE_URL")
-    return engines.make_engine(address, {"timeout": 5, "command_timeout": 30}, pool_size=6, max_overflow=4)
-
-
-def make_clock(settings: Settings) -> Clock:
-    address = needed(settings.database_url, "DATABASE_URL")
-    return HeldClock(address) if settings.clock is ClockKind.HELD else SystemClock()
-
-
 async def run(settings: Settings) -> None:
     """The whole process, until SIGTERM or SIGINT."""
-    database_url, redis_url = needed(settings.database_url, "DATABASE_URL"), needed(settings.redis_url, "REDIS_URL")
-    engine = make_engine(settings)
-    redis = RedisLine(redis_url)
-    url = settings.elasticsearch_url
-    elasticsearch = None if url in (None, "none") else ElasticsearchLine(str(url), patience_s=3.0, pause_s=0)
-    projector = Projector(
-        engine, database_url, redis, elasticsearch, make_clock(settings), settings.rules, settings.base_url
-    )
+    wired = build_projections(settings)
+    projector = Projector(wired)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -164,10 +120,7 @@ async def run(settings: Settings) -> None:
     for task in (said, work):
         task.cancel()
     await asyncio.gather(said, work, return_exceptions=True)
-    await redis.close()
-    if elasticsearch is not None:
-        await elasticsearch.close()
-    await engine.dispose()
+    await wired.close()
 
 
 async def _say_ready(projector: Projector) -> None:

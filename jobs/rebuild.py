@@ -7,11 +7,8 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from infrastructure.elasticsearch.history_writer import HistoryWriter
-from infrastructure.elasticsearch.line import ElasticsearchLine
-from infrastructure.redis.line import RedisLine
+from bootstrap import build_projections, history_index, history_line, projection_engine
 from jobs.projection import rebuild
-from jobs.projector import make_clock, make_engine, make_indices
 from settings import Settings
 
 
@@ -24,16 +21,14 @@ async def rebuild_history(settings: Settings) -> int:
 
     Raises NoElasticsearch, HeldByAnother (a rebuild is under way), ElasticsearchUnavailable.
     """
-    if settings.elasticsearch_url in (None, "none"):
+    line = history_line(settings, patience_s=10)
+    if line is None:
         raise NoElasticsearch("BILLING_ELASTICSEARCH_URL is not set: history is read from Postgres")
-    engine = make_engine(settings)
-    line = ElasticsearchLine(str(settings.elasticsearch_url), patience_s=10, pause_s=0)
-    indices = make_indices(engine, line)
+    engine = projection_engine(settings)
+    history = history_index(engine, line)
     try:
         with bar("payments") as progress:
-            return await rebuild.rebuild_history(
-                engine, indices, HistoryWriter(line, indices), settings.base_url, progress
-            )
+            return await rebuild.rebuild_history(engine, history.indices, history.writer, settings.base_url, progress)
     finally:
         await line.close()
         await engine.dispose()
@@ -41,15 +36,12 @@ async def rebuild_history(settings: Settings) -> int:
 
 async def rebuild_cache(settings: Settings) -> int:
     """How many users were gone through. Raises RedisUnavailable."""
-    assert settings.redis_url is not None, "BILLING_REDIS_URL: there is no cache without it"
-    engine = make_engine(settings)
-    redis = RedisLine(settings.redis_url, patience_s=10)
+    wired = build_projections(settings, redis_patience_s=10)
     try:
         with bar("users") as progress:
-            return await rebuild.rebuild_cache(engine, redis, make_clock(settings), settings.rules, progress)
+            return await rebuild.rebuild_cache(wired.engine, wired.redis, wired.clock, wired.rules, progress)
     finally:
-        await redis.close()
-        await engine.dispose()
+        await wired.close()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 T = TypeVar("T")
-_PATIENCE_S: Final = 0.4
+PATIENCE_S: Final = 0.4
 _PAUSE_S: Final = 1.0
 _WRONG_KIND: Final = re.compile(r"^(Command # .* of pipeline caused error: \(['\"])?WRONGTYPE ", re.DOTALL)
 
@@ -33,7 +33,7 @@ class RedisLine:
     `url`: `redis://…`; `patience_s`: how long one answer may take; `pause_s`: how long nobody asks after a failure.
     """
 
-    def __init__(self, url: str, *, patience_s: float = _PATIENCE_S, pause_s: float = _PAUSE_S) -> None:
+    def __init__(self, url: str, *, patience_s: float = PATIENCE_S, pause_s: float = _PAUSE_S) -> None:
         self.client: Redis = Redis.from_url(
             url,
             socket_timeout=patience_s,

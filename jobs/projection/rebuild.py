@@ -31,7 +31,6 @@ from infrastructure.redis.newest_page import NewestPageCache
 
 log = structlog.get_logger(__name__)
 
-INDEX_LOCK: Final = 7233020
 REBUILD_LOCK: Final = 7233021
 _BATCH: Final = 1000
 _AT_ONCE: Final = 2

@@ -11,16 +11,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bootstrap import history_index
 from domain.money import Money
 from domain.payment_history import ALL, HistoryFilter, MonthSum, PaymentHistory, Position
-from infrastructure.elasticsearch.history_writer import HistoryWriter
 from infrastructure.elasticsearch.line import ElasticsearchLine
 from infrastructure.elasticsearch.payment_history import ElasticsearchPaymentHistory
 from infrastructure.local.elasticsearch import EmbeddedElasticsearch
 from infrastructure.postgres import tables
 from infrastructure.postgres.reading.payment_history import PostgresPaymentHistory
 from jobs.projection.rebuild import rebuild_history
-from jobs.projector import make_indices
 from tests.queries.books import NOW, Books
 
 BASE = "http://billing.test"
@@ -80,8 +79,8 @@ async def history(
         return
     node: EmbeddedElasticsearch = request.getfixturevalue("elasticsearch")
     line = ElasticsearchLine(node.url, patience_s=20)
-    indices = make_indices(engine, line)
-    await rebuild_history(engine, indices, HistoryWriter(line, indices), BASE)
+    index = history_index(engine, line)
+    await rebuild_history(engine, index.indices, index.writer, BASE)
     yield ElasticsearchPaymentHistory(line)
     await line.close()
 

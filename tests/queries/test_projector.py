@@ -17,9 +17,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bootstrap import Projections, history_index
 from domain.payment_history import ALL, HistoryUnavailable
 from domain.rules import Rules
-from infrastructure.elasticsearch.history_writer import HistoryWriter
 from infrastructure.elasticsearch.indices import HistoryIsGone, RebuildOvertaken
 from infrastructure.elasticsearch.line import ElasticsearchLine, ElasticsearchRefusal
 from infrastructure.elasticsearch.payment_history import ElasticsearchPaymentHistory
@@ -32,7 +32,7 @@ from infrastructure.redis.active_subscriptions import ActiveSubscriptionsCache
 from infrastructure.redis.line import RedisLine, RedisUnavailable
 from infrastructure.redis.newest_page import NewestPageCache
 from jobs.projection.rebuild import rebuild_cache, rebuild_history
-from jobs.projector import Projector, make_indices
+from jobs.projector import Projector
 from tests.queries.api_client import HandClock
 from tests.queries.books import NOW, Books
 from tests.waiting import eventually
@@ -46,7 +46,8 @@ async def projecting(
 ) -> AsyncIterator[Projector]:
     redis = RedisLine(redis_url)
     line = None if elasticsearch_url is None else ElasticsearchLine(elasticsearch_url, patience_s=3, pause_s=0)
-    projector = Projector(engine, database_url, redis, line, HandClock(NOW), Rules(), BASE)
+    history = None if line is None else history_index(engine, line)
+    projector = Projector(Projections(database_url, engine, HandClock(NOW), Rules(), BASE, redis, history))
     work = asyncio.create_task(projector.run())
     try:
         await asyncio.wait_for(projector.ready.wait(), 10)
@@ -356,8 +357,9 @@ async def test_a_month_lost_while_a_rebuild_fills_it_is_not_swapped_in(
     books: Books, engine: AsyncEngine, line: ElasticsearchLine
 ) -> None:
     await somebody(books, 30)
-    indices = make_indices(engine, line)
-    await rebuild_history(engine, indices, HistoryWriter(line, indices), BASE)
+    index = history_index(engine, line)
+    indices = index.indices
+    await rebuild_history(engine, indices, index.writer, BASE)
     before = await indices.generations()
     built = await indices.begin()
     await indices.make(built, ["2026-04", "2026-05"])
@@ -378,7 +380,7 @@ async def test_a_rebuild_leaves_no_gap_and_loses_nothing_that_is_written_meanwhi
     line: ElasticsearchLine,
 ) -> None:  # fmt: skip
     user, subscription, payments = await somebody(books, 60)
-    indices = make_indices(engine, line)
+    index = history_index(engine, line)
     history = ElasticsearchPaymentHistory(line)
     async with projecting(engine, database_url, valkey.url, elasticsearch.url):
         await books.changed(user, payments=tuple(payments))
@@ -401,7 +403,7 @@ async def test_a_rebuild_leaves_no_gap_and_loses_nothing_that_is_written_meanwhi
         work = [asyncio.create_task(keep_writing()), asyncio.create_task(keep_reading())]
         try:
             for _ in range(2):
-                await rebuild_history(engine, indices, HistoryWriter(line, indices), BASE)
+                await rebuild_history(engine, index.indices, index.writer, BASE)
         finally:
             stop.set()
             await asyncio.gather(*work)

@@ -12,10 +12,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bootstrap import build
+from bootstrap import build, projection_engine
 from infrastructure.postgres.listening import listen
 from infrastructure.postgres.outage import is_outage
-from jobs.projector import make_engine
 from settings import Settings, SettingsError, load
 
 
@@ -34,7 +33,7 @@ async def _engines(address: str) -> AsyncIterator[AsyncEngine]:
     service = await build(settings)
     yield service.engine
     await service.close()
-    engine = make_engine(settings)
+    engine = projection_engine(settings)
     yield engine
     await engine.dispose()
 
