@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from alembic.config import Config
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from alembic import command
 from infrastructure.local.elasticsearch import EmbeddedElasticsearch
 from infrastructure.local.elasticsearch_home import NoElasticsearchError
 from infrastructure.local.postgres import EmbeddedPostgres
 from infrastructure.local.throwaway import throwaway_elasticsearch, throwaway_postgres, throwaway_valkey
 from infrastructure.local.valkey import EmbeddedValkey
-
-ROOT = Path(__file__).resolve().parents[1]
+from tests.schema import make_schema
 
 
 @pytest.fixture(scope="session")
@@ -30,10 +26,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 @pytest.fixture(scope="session")
 def migrated(postgres: EmbeddedPostgres) -> str:
     """The name of a database with the whole schema, to be copied."""
-    config = Config(ROOT / "alembic.ini")
-    config.set_main_option("script_location", str(ROOT / "alembic"))
-    config.set_main_option("sqlalchemy.url", postgres.create_database("migrated"))
-    command.upgrade(config, "head")
+    make_schema(postgres.create_database("migrated"))
     return "migrated"
 
 

@@ -14,9 +14,6 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-from alembic.config import Config
-
-from alembic import command
 from infrastructure.local.checkout import CHECKOUT
 from infrastructure.local.elasticsearch import EmbeddedElasticsearch
 from infrastructure.local.leash import Leash
@@ -27,6 +24,7 @@ from infrastructure.local.throwaway import throwaway_elasticsearch, throwaway_po
 from infrastructure.local.valkey import EmbeddedValkey
 from settings import Settings
 from tests.performance.load import Ask, Load, Orders, put_load
+from tests.schema import make_schema
 from tests.simulation.servers import Servers
 
 
@@ -70,10 +68,7 @@ class Place:
 
     @cached_property
     def _migrated(self) -> str:
-        config = Config(CHECKOUT / "alembic.ini")
-        config.set_main_option("script_location", str(CHECKOUT / "alembic"))
-        config.set_main_option("sqlalchemy.url", self.postgres.create_database("migrated"))
-        command.upgrade(config, "head")
+        make_schema(self.postgres.create_database("migrated"))
         return "migrated"
 
     def database(self, template: str | None = None) -> str:

@@ -14,9 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from alembic.config import Config
 
-from alembic import command
 from bootstrap import build
 from infrastructure.clock import HeldClock
 from infrastructure.local.leash import Leash
@@ -27,7 +25,7 @@ from main import make_app
 from settings import ClockKind, Settings
 from tests.infrastructure.local.processes import descendants
 from tests.scenarios.cinema import key_pair, settings_for
-from tests.servers import ROOT
+from tests.schema import make_schema
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +42,7 @@ def own_postgres(leash: Leash) -> EmbeddedPostgres:
     folder.chmod(0o711)  # a server that must not run as root walks through it to its own data
     server = EmbeddedPostgres(folder / "data", folder / "postgres.log", durable=False)
     server.start(leash)
-    config = Config(ROOT / "alembic.ini")
-    config.set_main_option("script_location", str(ROOT / "alembic"))
-    config.set_main_option("sqlalchemy.url", server.url)
-    command.upgrade(config, "head")
+    make_schema(server.url)
     clock = HeldClock(server.url)
     clock.start()
     clock.close()

@@ -9,18 +9,15 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psycopg
-from alembic.config import Config
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from alembic import command
 from infrastructure.local.throwaway import throwaway_postgres, throwaway_valkey
+from tests.schema import make_schema
 
-_ROOT = Path(__file__).parents[2]
 _WALL = """
 CREATE TABLE simulated_wall (now timestamptz NOT NULL);
 INSERT INTO simulated_wall VALUES (now());
@@ -145,7 +142,4 @@ def servers() -> Iterator[Servers]:
 def _migrate(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_WALL)
-    config = Config(_ROOT / "alembic.ini")
-    config.set_main_option("script_location", str(_ROOT / "alembic"))
-    config.set_main_option("sqlalchemy.url", url)
-    command.upgrade(config, "head")
+    make_schema(url)
