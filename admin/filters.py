@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from datetime import datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -19,7 +20,7 @@ from admin.wording import say
 _TOO_MUCH: Final = 2**62 // 100
 
 
-class _Span(admin.ListFilter):
+class _Span(admin.ListFilter, ABC):
     """Two fields, from and to; either may be left empty."""
 
     template = "billing/span.html"
@@ -59,9 +60,9 @@ class _Span(admin.ListFilter):
             queryset = queryset.filter(**self.until(highest))
         return queryset
 
+    @abstractmethod
     def read(self, text: str) -> Any:
         """None for nothing, and for what cannot be read."""
-        raise NotImplementedError
 
     def until(self, highest: Any) -> dict[str, Any]:
         return {f"{self.column}__lte": highest}
