@@ -37,10 +37,16 @@ _STATUS_OF: Final[Mapping[str, int]] = {
     "internal_error": 500,
     "unavailable": 503,
 }
-"""Every other code is a conflict, 409."""
+
+
+def _status_of(code: str) -> int:
+    """Every other code is a conflict, 409."""
+    return _STATUS_OF.get(code, 409)
+
+
 _COME_AGAIN: Final = frozenset({"idempotency_key_in_use", "unavailable"})
 """What passes by itself."""
-_MAY_COME_AGAIN: Final = frozenset({409, 503})
+_MAY_COME_AGAIN: Final = frozenset(_status_of(code) for code in _COME_AGAIN)
 
 
 class FieldError(BaseModel):
@@ -76,7 +82,7 @@ class Problem(Exception):  # noqa: N818 -- an answer to the caller, not a malfun
         super().__init__(detail)
         self.code = code
         self.detail = detail
-        self.status = status or _STATUS_OF.get(code, 409)
+        self.status = status or _status_of(code)
         self.errors = tuple((field[:MAX_FIELD], message) for field, message in errors)
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})

@@ -110,15 +110,16 @@ class PostgresLine:
 
     async def rows(self, statement: Prepared | Select[Any], values: Values) -> Sequence[Row]:
         """Raises SQLAlchemy's errors, as everything here."""
-        found: Sequence[Row]
+        records: Sequence[Row]
         if isinstance(statement, Select):
-            found = (await self.connection.execute(statement, dict(values))).mappings().all()
-        elif self._driver is None:
-            found = statement.compiled_for(values).rows((await self._begin(statement, values)).mappings().all())
+            records = (await self.connection.execute(statement, dict(values))).mappings().all()
+            return records
+        compiled = statement.compiled_for(values)
+        if self._driver is None:
+            records = (await self._begin(compiled, values)).mappings().all()
         else:
-            compiled = statement.compiled_for(values)
-            found = compiled.rows(await self._answer(self._driver.fetch, compiled.sql, compiled.arguments(values)))
-        return found
+            records = await self._answer(self._driver.fetch, compiled.sql, compiled.arguments(values))
+        return compiled.rows(records)
 
     async def row(self, prepared: Prepared, values: Values) -> Row | None:
         return next(iter(await self.rows(prepared, values)), None)
@@ -130,14 +131,13 @@ class PostgresLine:
 
     async def change(self, prepared: Prepared, values: Values) -> int:
         """How many rows were written."""
-        if self._driver is None:
-            return int((await self._begin(prepared, values)).rowcount)
         compiled = prepared.compiled_for(values)
+        if self._driver is None:
+            return int((await self._begin(compiled, values)).rowcount)
         said: str = await self._answer(self._driver.execute, compiled.sql, compiled.arguments(values))
         return int(said.rpartition(" ")[2])  # UPDATE 1
 
-    async def _begin(self, prepared: Prepared, values: Values) -> Any:
-        compiled = prepared.compiled_for(values)
+    async def _begin(self, compiled: _Compiled, values: Values) -> Any:
         result = await self.connection.exec_driver_sql(compiled.sql, tuple(compiled.arguments(values)))
         self._driver = (await self.connection.get_raw_connection()).driver_connection
         return result
