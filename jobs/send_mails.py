@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Update, and_, bindparam, case, func, null, select, update
+from sqlalchemy import Select, Update, and_, bindparam, case, func, null, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -70,26 +70,25 @@ _SENT = Prepared(
         status="sent", sent_at=bindparam("at"), retry_by=None, last_error=None, refused_since=None
     ).returning(mails.c.status)
 )
-# Each from one row to the other by its name: a join might begin with all methods while the planner knows no better.
-_CHARGED = (
-    select(payment_methods.c.title)
-    .where(
-        payment_methods.c.id
-        == select(payments.c.payment_method_id)
-        .where(payments.c.id == bindparam("payment"), payments.c.user_id == bindparam("reader"))
-        .scalar_subquery()
+
+
+def _title_of(method_id: Select[Any]) -> Select[Any]:
+    """From one row to the other by its name: a join might begin with all methods while the planner knows no better."""
+    return select(payment_methods.c.title).where(payment_methods.c.id == method_id.scalar_subquery())
+
+
+_CHARGED = _title_of(
+    select(payments.c.payment_method_id).where(
+        payments.c.id == bindparam("payment"), payments.c.user_id == bindparam("reader")
     )
-    .scalar_subquery()
-)
+).scalar_subquery()
 _TO_BE_CHARGED = (
-    select(payment_methods.c.title)
-    .where(
-        payment_methods.c.id
-        == select(subscriptions.c.payment_method_id)
-        .where(subscriptions.c.id == bindparam("renewing"), subscriptions.c.user_id == bindparam("reader"))
-        .scalar_subquery(),
-        payment_methods.c.removed_at.is_(None),
+    _title_of(
+        select(subscriptions.c.payment_method_id).where(
+            subscriptions.c.id == bindparam("renewing"), subscriptions.c.user_id == bindparam("reader")
+        )
     )
+    .where(payment_methods.c.removed_at.is_(None))
     .scalar_subquery()
 )
 _READER = Prepared(
