@@ -14,12 +14,12 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from fastapi import FastAPI
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from bootstrap import Service, build, token_verifier
 from commands.app import add_commands
 from infrastructure.http.surroundings import surround
-from infrastructure.postgres.tables import cases, mails, payments, refunds, subscriptions
+from infrastructure.postgres.tables import cases, inbox, mails, payments, refunds, subscriptions
 from infrastructure.simulators.auth.signing import issue_token
 from infrastructure.simulators.yookassa.client import SimulatorControl
 from infrastructure.simulators.yookassa.serve import Running
@@ -105,6 +105,13 @@ class Cinema:
                 query = select(column).where(column > self.clock.now(), column <= until).order_by(column).limit(1)
                 instants.append((await connection.execute(query)).scalar_one_or_none())
         return min((at for at in instants if at is not None), default=None)
+
+    async def notifications_fall_due(self, *, older_by: timedelta = timedelta(0)) -> None:
+        """As if the pauses between their tries were over, and no stranger's had to wait for its turn."""
+        older = inbox.c.received_at - older_by
+        due = {"retry_by": func.clock_timestamp(), "stranger": False, "received_at": older}
+        async with self.service.engine.begin() as connection:
+            await connection.execute(update(inbox).where(inbox.c.status == "new").values(**due))
 
     async def open_cases(self) -> list[str]:
         async with self.service.engine.connect() as connection:

@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, select
 
 from domain.payment_system import NotFound, RefundSnapshot, Silence
 from infrastructure.payment_systems.yookassa import YooKassa
 from infrastructure.postgres.tables import inbox
-from tests.scenarios.cinema import GOOD_CARD, Cinema
+from tests.scenarios.cinema import GOOD_CARD, Cinema, Person
 
 
 async def _is_told(cinema: Cinema, provider_payment_id: str) -> None:
@@ -24,10 +24,8 @@ async def _is_told(cinema: Cinema, provider_payment_id: str) -> None:
     await cinema.sweeps.strangers()
 
 
-async def _followed_again(cinema: Cinema) -> None:
-    async with cinema.service.engine.begin() as connection:
-        waiting = update(inbox).where(inbox.c.status == "new")
-        await connection.execute(waiting.values(retry_by=func.clock_timestamp(), stranger=False))
+async def _followed_again(cinema: Cinema, *, older_by: timedelta = timedelta(0)) -> None:
+    await cinema.notifications_fall_due(older_by=older_by)
     await cinema.works()
 
 
@@ -110,14 +108,20 @@ async def lagging(cinema: Cinema, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         yield patch
 
 
+async def _told_of_a_refund_in_the_cabinet(cinema: Cinema, person: Person) -> dict[str, Any]:
+    """The payment that all went back of."""
+    sale: dict[str, Any] = (await person.subscribes("premium", "499.00")).json()["payment"]
+    await cinema.yookassa.cabinet_refund(sale["provider_payment_id"], "499.00")
+    await _is_told(cinema, sale["provider_payment_id"])
+    return sale
+
+
 async def test_a_cabinet_refund_that_cannot_be_read_yet_is_booked_half_a_minute_later(
     cinema: Cinema, lagging: pytest.MonkeyPatch
 ) -> None:
     """Taken for forged at once, it waited for the night, and a renewal went out before."""
     gleb = await cinema.person()
-    sale = (await gleb.subscribes("premium", "499.00")).json()["payment"]
-    await cinema.yookassa.cabinet_refund(sale["provider_payment_id"], "499.00")
-    await _is_told(cinema, sale["provider_payment_id"])
+    sale = await _told_of_a_refund_in_the_cabinet(cinema, gleb)
     assert {entry.status for entry in await _looked_into(cinema, sale["provider_payment_id"])} == {"new"}
 
     lagging.undo()
@@ -127,19 +131,15 @@ async def test_a_cabinet_refund_that_cannot_be_read_yet_is_booked_half_a_minute_
     assert (await gleb.subscription())["status"] == "canceled"
 
 
+@pytest.mark.usefixtures("lagging")
 async def test_a_refund_that_nobody_can_read_after_half_a_minute_is_forged_and_was_asked_for_twice(
-    cinema: Cinema, lagging: pytest.MonkeyPatch
+    cinema: Cinema,
 ) -> None:
-    vera = await cinema.person()
-    sale = (await vera.subscribes("premium", "499.00")).json()["payment"]
-    await cinema.yookassa.cabinet_refund(sale["provider_payment_id"], "499.00")
-    await _is_told(cinema, sale["provider_payment_id"])
+    sale = await _told_of_a_refund_in_the_cabinet(cinema, await cinema.person())
     for entry in await _looked_into(cinema, sale["provider_payment_id"]):
         assert timedelta(seconds=29) < entry.retry_by - entry.received_at < timedelta(seconds=32)
 
-    async with cinema.service.engine.begin() as connection:
-        await connection.execute(update(inbox).values(received_at=inbox.c.received_at - timedelta(seconds=30)))
-    await _followed_again(cinema)
+    await _followed_again(cinema, older_by=timedelta(seconds=30))
 
     for entry in await _looked_into(cinema, sale["provider_payment_id"]):
         assert (entry.status, entry.outcome) == ("done", "forged: the payment system has no such refund")

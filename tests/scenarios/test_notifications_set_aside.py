@@ -7,19 +7,16 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 
 from infrastructure.postgres.tables import inbox
 from tests.scenarios.cinema import GOOD_CARD, Cinema
 
 
 async def _tries(cinema: Cinema, *, older_by: timedelta = timedelta(0)) -> None:
-    """As if the pauses between its tries were over, and no stranger had to wait for its turn."""
-    older = {"received_at": inbox.c.received_at - older_by}
-    due = {"retry_by": func.clock_timestamp(), "stranger": False}
+    """All there are, one after the other."""
     for _ in range(20):
-        async with cinema.service.engine.begin() as connection:
-            await connection.execute(update(inbox).where(inbox.c.status == "new").values(**due, **older))
+        await cinema.notifications_fall_due(older_by=older_by)
         if not await cinema.sweeps.inbox():
             return
 
