@@ -55,13 +55,21 @@ async def collect_payment(
                 await uow.lock_person(payment.user_id)
                 uow.conclude(Collected(payment.subscription_id, payment.id))
                 return payment
-    collected = await collect(
-        payment, open_uow, world, may_charge=may_charge, first_call=False, written_ago=written_ago, cvc=cvc
-    )
+    try:
+        collected = await collect(
+            payment, open_uow, world, may_charge=may_charge, first_call=False, written_ago=written_ago, cvc=cvc
+        )
+    except BringItAgain:  # it was not sent: the try that is asked for need not wait for this one's claim to run out
+        await _let_go(payment, held, open_uow)
+        raise
+    await _let_go(payment, held, open_uow)
+    return collected
+
+
+async def _let_go(payment: Payment, held: datetime | None, open_uow: OpenUnitOfWork) -> None:
     if held is not None:
         async with open_uow() as uow:
             await uow.payments.unclaim(payment.id, held)
-    return collected
 
 
 async def _as_it_stands(payment_id: UUID, uow: UnitOfWork) -> tuple[Payment, timedelta]:

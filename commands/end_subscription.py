@@ -26,7 +26,7 @@ class EndSubscription:
 async def end_subscription(command: EndSubscription, uow: UnitOfWork, world: World) -> Subscription | RenewedFromCredit:
     """End one whose time has come; ask the person where a period ends and there is no method to charge.
 
-    Where credit pays the next period there is nothing that a method would be needed for.
+    Where credit pays the next period, as after a price has fallen, nothing has to end and nobody has to be asked.
     """
     subscription = await own_subscription(command.subscription_id, None, uow)
     now = world.clock.now()
@@ -38,14 +38,15 @@ async def end_subscription(command: EndSubscription, uow: UnitOfWork, world: Wor
     if subscription.cancel_at_period_end:
         subscription.end_as_canceled(now)
         _record(EventType.SUBSCRIPTION_CANCELED, subscription, plan, uow, world)
-    elif subscription.status is SubscriptionStatus.PAST_DUE:
+        return subscription
+    coming = await uow.plans.by_id(subscription.renews_to)
+    owed = bill(coming.price, subscription.balance)
+    if owed.is_waived:
+        return renew_from_credit(subscription, coming, owed, uow, world)
+    if subscription.status is SubscriptionStatus.PAST_DUE:
         subscription.expire(now)
         _record(EventType.SUBSCRIPTION_EXPIRED, subscription, plan, uow, world)
     else:
-        coming = await uow.plans.by_id(subscription.renews_to)
-        owed = bill(coming.price, subscription.balance)
-        if owed.is_waived:
-            return renew_from_credit(subscription, coming, owed, uow, world)
         ask_the_person(subscription, plan, uow, world)
     return subscription
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
+from commands.card_payment import BringItAgain
 from commands.collect_payment import CollectPayment, collect, collect_payment
 from commands.world import World
 from domain.cards import Cvc
@@ -49,10 +50,23 @@ class Executor:
 
         `cvc`: goes past the handler, which writes things down, straight to the call that the payment is made by.
         """
+        transactions = self._keys.transactions(call, present)
+        try:
+            return await self._run(call, transactions, handle, cvc)
+        except BringItAgain:
+            await transactions.let_go()
+            raise
+
+    async def _run(
+        self,
+        call: Call,
+        transactions: KeyedTransactions,
+        handle: Callable[[UnitOfWork], Awaitable[object]],
+        cvc: Cvc | None,
+    ) -> Reply:
         now = asyncio.get_running_loop().time
         give_up_at, pause_s = now() + _WAIT_S, 0.02
         while True:
-            transactions = self._keys.transactions(call, present)
             try:
                 return await self._for_the_first_time(transactions, handle, cvc)
             except KeyTaken:

@@ -42,7 +42,9 @@ async def refund_payment(command: RefundPayment, uow: UnitOfWork, world: World) 
         raise NothingToRefund("Nothing of this payment is left to return: it went back, or is credit by now.")
     amount = payment.returnable(command.amount or left, world.rules.least_left_after_refund)
     if not amount.minor:
-        raise NothingToRefund("The payment system keeps what is left of this payment: the rest of it is credit by now.")
+        raise NothingToRefund(
+            "What is left of this payment cannot go back: what beside it is credit leaves too little to stay there."
+        )
     current = subscription.is_running and payment.period and payment.period_number == subscription.period_number
     ends = bool(current) and amount == left
     subscription.refunding = subscription.refunding or ends

@@ -9,7 +9,9 @@ from commands.ask_for_method import ask_the_person
 from commands.world import World
 from domain.errors import NotFoundHere
 from domain.events import Event, EventType
+from domain.plan_change import bill
 from domain.ports import UnitOfWork
+from domain.subscription import Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ async def remove_payment_method(command: RemovePaymentMethod, uow: UnitOfWork, w
     method.removed_at, method.is_default = now, False
     affected = await uow.subscriptions.lock_of_method(method.id)
     for subscription in affected:
-        is_asked = subscription.lose_method(world.rules)
+        owes = subscription.lose_method(world.rules)
         uow.record(
             Event(
                 EventType.PAYMENT_METHOD_REMOVED,
@@ -45,6 +47,12 @@ async def remove_payment_method(command: RemovePaymentMethod, uow: UnitOfWork, w
                 data={"payment_method_id": str(method.id), "title": method.title},
             )
         )
-        if is_asked:
+        if owes and not await _credit_pays(subscription, uow):
             ask_the_person(subscription, await uow.plans.by_id(subscription.plan_id), uow, world)
     return WillEnd(tuple(subscription.id for subscription in affected if subscription.is_running))
+
+
+async def _credit_pays(subscription: Subscription, uow: UnitOfWork) -> bool:
+    """The price has fallen since the charge was refused: the next try needs no method."""
+    coming = await uow.plans.by_id(subscription.renews_to)
+    return bill(coming.price, subscription.balance).is_waived

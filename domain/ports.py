@@ -548,6 +548,10 @@ class KeyedTransactions(Protocol):
         """What the next try of the same key has to go on with, should this one die."""
         ...
 
+    async def let_go(self) -> None:
+        """End the lease without a reply: the next try of the same key need not wait for it to run out."""
+        ...
+
 
 class IdempotencyKeys(Protocol):
     async def find(self, call: Call) -> KeptCall | None: ...

@@ -206,10 +206,11 @@ class Subscription:
         self.end_at = at + rules.patience_after_asking
 
     def lose_method(self, rules: Rules) -> bool:
-        """Its owner removed the method: nothing is charged to it any more. True where the person is to be asked now.
+        """Its owner removed the method: nothing is charged to it any more. True where no charge can be tried any more.
 
-        Who was asked before keeps the days that they were given. What is under way is waited for: it may pay, or its
-        end asks the person, or the next try does, which finds nothing to charge.
+        The person has to be asked then, unless credit pays by now. Who was asked before keeps the days that they were
+        given. What is under way is waited for: it may pay, or its end asks the person, or the next try does, which
+        finds nothing to charge.
         """
         self.payment_method_id = None
         if self.status is SubscriptionStatus.PAST_DUE:

@@ -38,6 +38,7 @@ _TAKE_OVER = (
     .values(leased_until=WALL_NOW + LEASE)
     .returning(keys.c.key)
 )
+_LET_GO = Prepared(update(keys).where(_IS_IT, keys.c.reply_status.is_(None)).values(leased_until=WALL_NOW))
 
 
 def _place(call: Call) -> dict[str, Any]:
@@ -62,6 +63,10 @@ class CallTransactions:
 
     def goes_on_with(self, operation_id: UUID) -> None:
         self._operation_id = operation_id
+
+    async def let_go(self) -> None:
+        async with self.inner() as uow:
+            await uow.line.change(_LET_GO, _place(self.call))
 
     @asynccontextmanager
     async def first(self) -> AsyncIterator[PostgresUnitOfWork]:

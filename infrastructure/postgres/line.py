@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import asyncpg  # type: ignore[import-untyped] # it ships no types
 from sqlalchemy import BindParameter, Executable, Select
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
@@ -156,7 +156,7 @@ class PostgresLine:
         gone = self._driver.is_closed()
         if gone:
             # By finding out itself, SQLAlchemy also lets go of the pool's other connections that are as old as this.
-            with contextlib.suppress(DBAPIError):
+            with contextlib.suppress(SQLAlchemyError):  # not always a DBAPIError: a broken transaction has its own
                 await self.connection.exec_driver_sql("SELECT 1")
         if isinstance(error, asyncpg.IntegrityConstraintViolationError):
             return IntegrityError(sql, None, error)

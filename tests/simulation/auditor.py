@@ -153,7 +153,7 @@ class Auditor:
         if event.payment_id is not None:
             self._must(event, it.status == "active", "renewed without money")
             return
-        due_at = it.next_charge if it.has_method or it.status == "past_due" else it.end_at
+        due_at = it.next_charge or it.end_at
         due = due_at is not None and due_at <= event.at
         owed = event.actor == "user" and it.status == "past_due"
         used, charge, _ = met(self.prices[it.coming.code], it.balance)
@@ -287,6 +287,8 @@ class Auditor:
         due = it.status == "past_due" and it.end_at is not None and it.end_at <= event.at and not it.ending
         self._must(event, due and it.open_payment is None, "expired too early")
         self._must(event, it.ending_refund is None, "expired while money is being returned")
+        _, charge, _ = met(self.prices[it.coming.code], it.balance)
+        self._must(event, charge > 0, "expired while the balance pays")
         it.over("expired")
         self._letter(it.user_id, "subscription.expired", it.id)
 
@@ -295,7 +297,8 @@ class Auditor:
         self._must(event, event.actor == "user" and it.has_method, "a method was removed by nobody")
         if it.method is not None:
             self._removed.add(it.method)
-        if it.method_removed(event.at):
+        _, charge, _ = met(self.prices[it.coming.code], it.balance)
+        if it.method_removed(event.at, charge):
             self._letter(it.user_id, "subscription.past_due", it.id)
 
     # --- payments --------------------------------------------------------------------------------------

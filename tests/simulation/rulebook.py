@@ -195,11 +195,14 @@ class Expected:
         self.next_charge = self.remind_at = None
         self.end_at = at + PATIENCE
 
-    def method_removed(self, at: datetime) -> bool:
-        """True where the person is asked to pay at once; what is under way is waited for, and days given stand."""
+    def method_removed(self, at: datetime, charge: int) -> bool:
+        """True where the person is asked to pay at once; what is under way is waited for, and days given stand.
+
+        `charge`: what the next period would take beside the balance; where that is nothing, the next try renews.
+        """
         self.method = None
         waits = self.open_payment is not None or self.ending_refund is not None
-        if self.status == "past_due" and self.next_charge is not None and not waits:
+        if self.status == "past_due" and self.next_charge is not None and not waits and charge:
             self.lacks_method(at)
             return True
         if self.status == "active":
