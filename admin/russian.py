@@ -193,6 +193,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "Length of the period": "Длина периода",
     "Unit of the period": "Единица периода",
     "Trial days": "Пробных дней",
+    "It brings back what is in the archive.": "Возвращает из архива.",
     "Description": "Описание",
     "For sale": "Продаётся",
     # payment systems
@@ -255,6 +256,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     # payment links
     "Payment link": "Ссылка на оплату",
     "Plan": "Тариф",
+    "Payment system": "Платёжная система",
     "A payment link for a new subscription": "Ссылка на оплату новой подписки",
     "A payment link for this subscription": "Ссылка на оплату этой подписки",
     "The subscription begins when the link was paid, at the price that holds now.": (

@@ -239,7 +239,9 @@ class _Settlement:
             else:  # the person had canceled it meanwhile: they know
                 self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})
         elif self.payment.by_person:
-            self._record(EventType.PAYMENT_FAILED, told)
+            goes_on = subscription.is_running and not subscription.cancel_at_period_end and not subscription.refunding
+            quiet = {} if goes_on or changes_plan else {"quiet": True}  # who ended it meanwhile owes nothing
+            self._record(EventType.PAYMENT_FAILED, {**told, **quiet})
         else:
             own_plan = plan if subscription.plan_id == plan.id else await self.uow.plans.by_id(subscription.plan_id)
             self._renewal_refused(subscription, own_plan, why, told)

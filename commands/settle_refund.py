@@ -14,7 +14,7 @@ from domain.events import Event, EventType
 from domain.payment import Payment
 from domain.payment_system import Cancellation, NotFound, ProviderStatus, RefundSnapshot, Refused, Silence
 from domain.ports import LostRace, OpenUnitOfWork, UnitOfWork
-from domain.refund import Refund, RefundOrigin, RefundStatus
+from domain.refund import Refund, RefundStatus
 
 RefundNews = RefundSnapshot | Refused | Silence | NotFound
 _FINAL = {ProviderStatus.SUCCEEDED: RefundStatus.SUCCEEDED, ProviderStatus.CANCELED: RefundStatus.CANCELED}
@@ -160,11 +160,9 @@ class _Settlement:
 
     async def _facts(self) -> dict[str, object]:
         plan = await self.uow.plans.by_id(self.payment.plan_id)
-        told = facts.of_refund(self.refund, self.payment, plan)
-        if self.refund.origin is RefundOrigin.LATE_MONEY:  # most of it came for what has ended; not all of it
-            subscription = await self.uow.subscriptions.find(self.refund.subscription_id)
-            told["subscription_ended"] = subscription is not None and subscription.has_ended
-        return told
+        subscription = await self.uow.subscriptions.find(self.refund.subscription_id)
+        ended = subscription is not None and subscription.has_ended
+        return {**facts.of_refund(self.refund, self.payment, plan), "subscription_ended": ended}
 
     def _ask_again(self, after: timedelta) -> None:
         self.refund.ask_again(self.now, self.world.wall.now(), after)

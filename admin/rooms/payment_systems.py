@@ -55,7 +55,12 @@ class NewSystemForm(_SettingsForm):
 
 class SystemForm(EditForm, _SettingsForm):
     name = forms.CharField(label=say("Name"), max_length=200, show_hidden_initial=True)
-    enabled = forms.BooleanField(label=say("Enabled"), required=False, show_hidden_initial=True)
+    enabled = forms.BooleanField(
+        label=say("Enabled"),
+        required=False,
+        show_hidden_initial=True,
+        help_text=say("It brings back what is in the archive."),
+    )
     field_order = ("key", "name", *_SETTINGS, "enabled")
 
 
@@ -84,11 +89,8 @@ class EditSystem(Act):
     permission = "billing.change_paymentsystem"
     form = SystemForm
 
-    def is_possible(self, target: PaymentSystem, now: datetime) -> bool:
-        return target.archived_at is None
-
     def initial(self, target: PaymentSystem) -> dict[str, Any]:
-        return {"name": target.name, "enabled": target.enabled}
+        return {"name": target.name, "enabled": target.enabled and target.archived_at is None}
 
     def ask(self, target: PaymentSystem, given: Mapping[str, Any], key: str) -> Asked:
         body = {name: given[name] for name in ("name", "enabled") if name in given}

@@ -13,11 +13,14 @@ from admin import looks
 from admin.acts import Act, ActForm, Text
 from admin.commands_api import Asked, Done
 from admin.finding import Search, find_persons
-from admin.models import Event, Person, Plan
+from admin.models import Event, PaymentSystem, Person, Plan
 from admin.room import Fact, Room, Table
 from admin.rooms.links import address_field, told_link
 from admin.rooms.shown import all_of, history_table, payments_table, refunds_table, subscriptions_table
 from admin.wording import said, say
+
+
+_LINK = ("plan_code", "payment_system", "return_url")
 
 
 def _for_sale() -> list[tuple[str, str]]:
@@ -25,8 +28,16 @@ def _for_sale() -> list[tuple[str, str]]:
     return [(plan.code, f"{plan.name} ({plan.code})") for plan in plans]
 
 
+def _usable() -> list[tuple[str, str]]:
+    """First the one that is meant where a caller names none."""
+    systems = PaymentSystem.objects.filter(enabled=True, archived_at=None).order_by("code")[:50]
+    first = sorted(systems, key=lambda system: system.code != "yookassa")
+    return [(system.code, f"{system.name} ({system.code})") for system in first]
+
+
 class PlanLinkForm(ActForm):
     plan_code = forms.ChoiceField(label=say("Plan"), choices=_for_sale)
+    payment_system = forms.ChoiceField(label=say("Payment system"), choices=_usable)
     return_url = address_field()
 
 
@@ -39,7 +50,7 @@ class SendPlanLink(Act):
     form = PlanLinkForm
 
     def ask(self, target: Person, given: Mapping[str, Any], key: str) -> Asked:
-        body = {"user_id": str(target.pk), "plan_code": given["plan_code"], "return_url": given["return_url"]}
+        body = {"user_id": str(target.pk), **{name: given[name] for name in _LINK}}
         return Asked("POST", "/internal/v1/payments", body, key)
 
     def told(self, target: Person, answer: Done) -> Text:

@@ -76,7 +76,12 @@ class PlanForm(EditForm):
         show_hidden_initial=True,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
-    available = forms.BooleanField(label=say("For sale"), required=False, show_hidden_initial=True)
+    available = forms.BooleanField(
+        label=say("For sale"),
+        required=False,
+        show_hidden_initial=True,
+        help_text=say("It brings back what is in the archive."),
+    )
 
     sent_as: ClassVar[Mapping[str, str]] = {"price.value": "price"}
 
@@ -103,16 +108,13 @@ class EditPlan(Act):
     permission = "billing.change_plan"
     form = PlanForm
 
-    def is_possible(self, target: Plan, now: datetime) -> bool:
-        return target.archived_at is None
-
     def initial(self, target: Plan) -> dict[str, Any]:
         price = _price_at(target, present())
         return {
             "name": target.name,
             "price": Decimal(price.amount) / 100 if price else None,
             "description": target.description,
-            "available": target.available,
+            "available": target.available and target.archived_at is None,
         }
 
     def ask(self, target: Plan, given: Mapping[str, Any], key: str) -> Asked:

@@ -225,6 +225,7 @@ class PaymentLinkBody(Body):
     user_id: UUID
     subscription_id: UUID | None = None
     plan_code: Code | None = None
+    payment_system: Code | None = None
     return_url: ReturnUrl
 
 

@@ -101,15 +101,16 @@ async def post_payment_link(request: Request, body: PaymentLinkBody) -> Response
     """A payment link: for a new subscription to a plan, or for one that is past due (PAY-6)."""
     if (body.subscription_id is None) == (body.plan_code is None):
         raise invalid("plan_code", "give either a subscription_id or a plan_code")
-    world, pays_with = side_of(request).world, Redirect(body.return_url)
+    world, pays_with, code = side_of(request).world, Redirect(body.return_url), body.payment_system
     newcomer = await introduce_person(body.user_id, side_of(request).directory) if body.plan_code is not None else None
 
     async def handle(uow: UnitOfWork) -> object:
         if body.plan_code is not None and newcomer is not None:
-            return await subscribe(Subscribe(newcomer, body.plan_code, None, pays_with, "yookassa"), uow, world)
+            command = Subscribe(newcomer, body.plan_code, None, pays_with, code or "yookassa")
+            return await subscribe(command, uow, world)
         if body.subscription_id is None:
             raise NotFoundHere("subscription")
-        return await pay_subscription(PaySubscription(body.user_id, body.subscription_id, pays_with, None), uow, world)
+        return await pay_subscription(PaySubscription(body.user_id, body.subscription_id, pays_with, code), uow, world)
 
     async def show(done: Collected | StillWaits | RenewedFromCredit, documents: Documents) -> Shown:
         if isinstance(done, Collected):

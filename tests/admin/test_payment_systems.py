@@ -124,7 +124,7 @@ async def test_one_that_nobody_paid_through_is_deleted(cinema: Cinema, boss: Adm
     assert (await cinema.as_admin("GET", f"/internal/v1/payment-systems/{shop['code']}")).status_code == 404
 
 
-async def test_one_that_was_paid_through_is_archived_and_cannot_be_edited_from_its_page(
+async def test_one_that_was_paid_through_is_archived_and_comes_back_once_it_is_enabled(
     cinema: Cinema, boss: Administrator
 ) -> None:
     shop = _shop(adapter="imitation", api_url="", shop_id="", secret_key="")
@@ -133,7 +133,12 @@ async def test_one_that_was_paid_through_is_archived_and_cannot_be_edited_from_i
         used = payment_systems.update().where(payment_systems.c.code == shop["code"]).values(used=True)
         await connection.execute(used)
 
-    page = await boss.sends(f"{await _address(cinema, shop['code'])}/retire/")
+    address = await _address(cinema, shop["code"])
+    page = await boss.sends(f"{address}/retire/")
 
     assert "archived, for it was paid through" in page.text
-    assert page.links("/edit/") == []
+    assert page.links("/retire/") == []
+    await boss.sends(f"{address}/edit/", name="Из архива")
+    assert not (await _shown(cinema, shop["code"]))["enabled"], "a new name alone brings nothing back"
+    await boss.sends(f"{address}/edit/", name="Из архива", enabled="on")
+    assert (await _shown(cinema, shop["code"]))["enabled"]

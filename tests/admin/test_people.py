@@ -99,7 +99,9 @@ async def test_a_payment_link_for_a_user_is_shown_and_can_be_paid(cinema: Cinema
     egor, _ = await _customer(cinema, "Егор")
 
     path = f"{_LIST}{egor.id}/payment-link/"
-    page = await boss.sends(path, plan_code="series", return_url="https://cinema.example/back")
+    page = await boss.sends(
+        path, plan_code="series", payment_system="yookassa", return_url="https://cinema.example/back"
+    )
 
     [link] = set(page.links("/checkout/"))
     assert link in page.text
@@ -111,7 +113,7 @@ async def test_nothing_in_the_log_of_administrators_names_a_person_who_was_erase
 ) -> None:
     await cinema.sells("cartoons", "199.00")
     zhanna, _ = await _customer(cinema, "Жанна Незабытая")
-    given = {"plan_code": "cartoons", "return_url": "https://cinema.example/back"}
+    given = {"plan_code": "cartoons", "payment_system": "yookassa", "return_url": "https://cinema.example/back"}
     await boss.sends(f"{_LIST}{zhanna.id}/payment-link/", **given)
     with psycopg.connect(str(cinema.service.settings.database_url)) as database:
         # as an earlier version wrote it

@@ -108,6 +108,8 @@ async def test_one_in_use_is_archived_and_one_that_is_not_is_deleted(cinema: Cin
     assert "The plan was deleted" in deleted.text
     assert deleted.at == "/billing/plan/"
     assert not (await _shown(cinema, used["code"]))["available"]
+    await boss.sends(f"{await _address(cinema, used['code'])}/edit/", name=used["name"], price="349.50", available="on")
+    assert (await _shown(cinema, used["code"]))["available"], "what was archived by mistake comes back"
     assert unused["name"] not in (await boss.opens("/billing/plan/")).text
 
 
