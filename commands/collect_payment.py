@@ -9,7 +9,7 @@ from uuid import UUID
 from commands.card_payment import BringItAgain, can_be_sent, card_data, what_it_means
 from commands.instruments import binding_request, charge_request
 from commands.may_charge import may_charge_it
-from commands.patience import KEY_MARGIN, TO_SPARE, is_from_the_future, once_more, said_twice, searched
+from commands.patience import KEY_MARGIN, TO_SPARE, is_from_the_future, once_more, said_twice, searched, worth_a_list
 from commands.settle_payment import Collected, News, SettlePayment, settle_payment
 from commands.world import World
 from domain.cards import Cvc
@@ -139,8 +139,13 @@ async def _news_of(
     if payment.provider_payment_id is not None:
         look = system.get_binding if binds else system.get_payment
         found = await look(payment.provider_payment_id)
-        # An object that was there does not vanish: not finding it is no news of how it ended.
-        return Silence("the payment system does not find its own payment") if isinstance(found, NotFound) else found
+        if isinstance(found, NotFound):  # an object that was there does not vanish: it is no news of how it ended
+            found = Silence("the payment system does not find its own payment")
+        listed = await _listed(payment, system, world) if isinstance(found, Silence) else None
+        return listed if listed and listed.provider_payment_id == payment.provider_payment_id else found
+    listed = await _listed(payment, system, world)
+    if listed is not None:
+        return listed
     if isinstance(request, BindingRequest):
         return await system.create_binding(request)
     if isinstance(request, ChargeRequest):
@@ -168,6 +173,15 @@ async def _believed(
     if world.wall.now() - began > CLAIM - TO_SPARE:
         return Silence("others may have sent it meanwhile")
     return said_twice(said, payment.last_silence)
+
+
+async def _listed(payment: Payment, system: PaymentSystem, world: World) -> PaymentSnapshot | None:
+    """Where asking in other ways leads to nothing, the list may tell; None says nothing of how it ended."""
+    window = worth_a_list(payment.asks, payment.created_at, world)
+    if window is None or payment.kind is PaymentKind.BINDING:
+        return None
+    found = await system.find_payment(payment.id, *window)
+    return found if isinstance(found, PaymentSnapshot) else None
 
 
 async def _find(payment: Payment, system: PaymentSystem, world: World) -> PaymentSnapshot | NotFound | Silence:

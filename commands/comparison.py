@@ -26,6 +26,8 @@ BeginRepair = Callable[[Finding], Awaitable[None]]
 
 TOO_MANY = 500
 """So many objects of one piece that are not known there are no differences but the wrong books."""
+_SILENT_IN_A_ROW = 3
+"""So many objects one after the other may fail to be told of; where more do, it is the payment system that is away."""
 _LOOKS = 3
 _BATCH = 200
 
@@ -45,6 +47,7 @@ class Comparison(ABC, Generic[Ours, Theirs]):
     ) -> None:
         self._codes, self._code, self._system = codes, codes[0], system
         self._open_uow, self._world, self._begin_repair = open_uow, world, begin_repair
+        self._silent_in_a_row = 0
 
     # --- what each kind says of itself ---------------------------------------------------------------
     @abstractmethod
@@ -160,9 +163,11 @@ class Comparison(ABC, Generic[Ours, Theirs]):
             until = (ours.settled_at or self._world.clock.now()) + CLOCKS_DIFFER_BY
             answer = await self._find(ours.id, ours.created_at - CLOCKS_DIFFER_BY, until)
         if isinstance(answer, Silence):
-            if answer.only_this:
-                return Unreadable(provider_id, answer.why)
-            raise PaymentSystemSilent(answer.why)
+            self._silent_in_a_row += not answer.only_this
+            if answer.unsent or self._silent_in_a_row > _SILENT_IN_A_ROW:
+                raise PaymentSystemSilent(answer.why)
+            return Unreadable(provider_id, answer.why)
+        self._silent_in_a_row = 0
         return None if isinstance(answer, NotFound) else answer
 
 

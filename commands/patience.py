@@ -29,8 +29,25 @@ UNRESOLVED_CASE_AFTER = timedelta(days=3)
 """An outcome unknown for so long is shown to a person; asking goes on."""
 
 
+_LISTED_AFTER = 3
+_LISTED_WITHIN = timedelta(hours=1)
+_AROUND = timedelta(minutes=5)
+
+
 KEY_MARGIN = CLOCKS_DIFFER_BY
 """A key is trusted for this much less than the payment system promises, and believed to be forgotten so much later."""
+
+
+def worth_a_list(asks: int, made_at: datetime, world: World) -> tuple[datetime, datetime] | None:
+    """Between which instants to look in the list as well, where asking in another way has led to nothing.
+
+    None at first, and after an hour, when the list of that time is long by now: the nightly comparison reads it once
+    for all. What it does not list may be there all the same.
+    """
+    now = max(world.clock.now(), made_at)
+    if asks < _LISTED_AFTER or now - made_at > _LISTED_WITHIN:
+        return None
+    return made_at - _AROUND, now + _AROUND
 
 
 def once_more(why: str) -> Silence:

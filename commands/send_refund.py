@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from commands.patience import IN_FLIGHT, KEY_MARGIN, TO_SPARE, is_from_the_future, once_more, said_twice, searched
+from commands.patience import (
+    IN_FLIGHT,
+    KEY_MARGIN,
+    TO_SPARE,
+    is_from_the_future,
+    once_more,
+    said_twice,
+    searched,
+    worth_a_list,
+)
 from commands.settle_refund import RefundNews, SettleRefund, settle_refund
 from commands.world import World
 from domain.errors import NotFoundHere, PaymentSystemUnavailable
@@ -72,8 +81,7 @@ async def _news_of(
 ) -> RefundNews:
     """`age`: of its key, by our clock or by the database's, whichever is more."""
     if refund.provider_refund_id is not None:
-        found = await system.get_refund(refund.provider_refund_id)
-        return Silence("the payment system does not find its own refund") if isinstance(found, NotFound) else found
+        return await _told_of(refund, refund.provider_refund_id, system, world)
     if payment.provider_payment_id is None:
         return Silence("the payment's id at the payment system is not known")
     lifetime = timedelta(seconds=system.capabilities.key_lifetime_s)
@@ -82,7 +90,8 @@ async def _news_of(
         refund = await _with_lapsed_key(refund, open_uow, world)
     if not refund.key_lapsed:
         request = _request(refund, payment, payment.provider_payment_id)
-        return await _sent(request, refund, system, world, is_first=is_first)
+        listed = await _listed(refund, system, world)
+        return listed or await _sent(request, refund, system, world, is_first=is_first)
     began = world.wall.now()
     found = await _find(refund, system, world)
     if not isinstance(found, NotFound):
@@ -96,6 +105,15 @@ async def _news_of(
     renewed = await _with_new_key(refund, open_uow, world)
     request = _request(renewed, payment, payment.provider_payment_id)
     return await _sent(request, renewed, system, world, is_first=False)
+
+
+async def _told_of(refund: Refund, provider_refund_id: str, system: PaymentSystem, world: World) -> RefundNews:
+    """Of one that is known there by its id."""
+    found = await system.get_refund(provider_refund_id)
+    if isinstance(found, NotFound):
+        found = Silence("the payment system does not find its own refund")
+    listed = await _listed(refund, system, world) if isinstance(found, Silence) else None
+    return listed if listed and listed.provider_refund_id == provider_refund_id else found
 
 
 async def _sent(
@@ -112,6 +130,13 @@ async def _sent(
     if world.wall.now() - began > CLAIM / 2 - TO_SPARE:
         return Silence("others may have sent it meanwhile")
     return said if is_first else said_twice(said, refund.last_silence)
+
+
+async def _listed(refund: Refund, system: PaymentSystem, world: World) -> RefundSnapshot | None:
+    """Where asking in other ways leads to nothing, the list may tell; None says nothing of how it ended."""
+    window = worth_a_list(refund.asks, refund.key_since, world)
+    found = await system.find_refund(refund.id, *window) if window is not None else None
+    return found if isinstance(found, RefundSnapshot) else None
 
 
 async def _find(refund: Refund, system: PaymentSystem, world: World) -> RefundSnapshot | NotFound | Silence:

@@ -12,7 +12,7 @@ from commands.patience import UNRESOLVED_CASE_AFTER, after_silence, age_of, whil
 from commands.return_late_money import return_late_money
 from commands.save_payment_method import save_payment_method
 from commands.world import World
-from domain.cancellation_reasons import NEVER_ARRIVED, RetryAdvice, advice_for
+from domain.cancellation_reasons import FORBIDDEN, NEVER_ARRIVED, RetryAdvice, advice_for
 from domain.dunning import AskThePerson, GiveUp, TryAgain
 from domain.errors import NotFoundHere
 from domain.events import Event, EventType
@@ -228,6 +228,10 @@ class _Settlement:
         told = facts.of_payment(self.payment, plan)
         if advice_for(why.reason) is RetryAdvice.UNKNOWN:
             await self._case("payment_reason_unknown", f"It was canceled for {why.reason!r}, which nobody here knows.")
+        elif why.reason == FORBIDDEN:
+            await self._case(
+                "payment_reason_unknown", "The payment system says that the shop may not charge like that."
+            )
         changes_plan = self.payment.kind is PaymentKind.PLAN_CHANGE  # whose person waits for it, whatever else was paid
         if not changes_plan and not subscription.waits_for(self.payment.period_number):  # paid otherwise: not missed
             self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})

@@ -46,7 +46,12 @@ ADVICE: Mapping[str, RetryAdvice] = MappingProxyType(
 NEVER_ARRIVED = "never_arrived"
 """Ours: a card's charge did not reach the payment system, and without the CVC nobody can send it again."""
 
-_OURS: Mapping[str, RetryAdvice] = MappingProxyType({NEVER_ARRIVED: RetryAdvice.CONFIRMATION})
+FORBIDDEN = "forbidden"
+"""The shop's, not the person's (HTTP 403): it lacks a right, and gets it some day. An administrator is told."""
+
+_OURS: Mapping[str, RetryAdvice] = MappingProxyType(
+    {NEVER_ARRIVED: RetryAdvice.CONFIRMATION, FORBIDDEN: RetryAdvice.TRY_LATER}
+)
 
 
 def advice_for(reason: str) -> RetryAdvice:

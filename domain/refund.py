@@ -77,7 +77,7 @@ class Refund:
     @property
     def idempotency_key(self) -> str:
         """Its id; numbered once an earlier key has lapsed and the payment system knew of no refund under it."""
-        return str(self.id) if self.key_number == 1 else f"{self.id}:{self.key_number}"
+        return str(self.id) if self.key_number == 1 else f"{self.id}-{self.key_number}"
 
     def take_new_key(self, at: datetime, wall_at: datetime) -> None:
         self.key_number += 1

@@ -19,7 +19,6 @@ from admin.rooms.links import address_field, told_link
 from admin.rooms.shown import all_of, history_table, payments_table, refunds_table, subscriptions_table
 from admin.wording import said, say
 
-
 _LINK = ("plan_code", "payment_system", "return_url")
 
 

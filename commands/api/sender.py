@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 _Address = IPv4Address | IPv6Address
+_WITH_PORT = re.compile(r"\[(?P<v6>[0-9A-Fa-f:.]+)\](?::\d{1,5})?|(?P<v4>\d+\.\d+\.\d+\.\d+):\d{1,5}")
 
 
 def sender_of(direct: str, forwarded_for: Sequence[str], trusted_proxies: tuple[str, ...]) -> str:
@@ -19,9 +21,16 @@ def sender_of(direct: str, forwarded_for: Sequence[str], trusted_proxies: tuple[
         return direct
     said = ",".join(forwarded_for)
     for part in reversed(said.split(",") if said.strip() else []):
-        if not _is_trusted(part.strip(), trusted_proxies):
-            return part.strip()
+        address = _bare(part.strip())
+        if not _is_trusted(address, trusted_proxies):
+            return address
     return direct
+
+
+def _bare(part: str) -> str:
+    """Without the port and the brackets that some proxies write: 192.0.2.1:4711, [2001:db8::1]:4711."""
+    found = _WITH_PORT.fullmatch(part)
+    return (found["v6"] or found["v4"]) if found else part
 
 
 def _is_trusted(text: str, trusted_proxies: tuple[str, ...]) -> bool:

@@ -132,10 +132,10 @@ def _instant(value: object) -> datetime | None:
 
 
 def _confirmation_url(body: Body) -> str | None:
-    """Where to lead the person; anything but a web address would be run by a browser."""
+    """Where to lead the person; anything but a web address would be run by a browser, and half a sign is no text."""
     confirmation = body.get("confirmation")
     url = confirmation.get("confirmation_url") if isinstance(confirmation, dict) else None
-    usable = isinstance(url, str) and re.fullmatch(r"https?://[^\s\x00-\x1f\"'<>\\]{1,2040}", url)
+    usable = isinstance(url, str) and re.fullmatch(r"https?://[^\s\x00-\x1f\ud800-\udfff\"'<>\\]{1,2040}", url)
     return str(url) if usable else None
 
 

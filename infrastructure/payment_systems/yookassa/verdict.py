@@ -42,15 +42,17 @@ def verdict(exchange: Exchange) -> Mapping[str, object] | Refused | Silence:
         # middle of the night would burn every renewal's tries, and refuse people at the till. It is our fault and
         # mended by us, so it waits like any outage: same key again, nothing lost; the log says it loudly.
         return Silence("our credentials were not accepted (401)")
-    if status not in _REFUSALS or body is None:
+    if status not in _REFUSALS:
         return Silence(f"HTTP {status}", pause)
     return _refusal(status, body)
 
 
-def _refusal(status: int, body: Mapping[str, object]) -> Refused | Silence:
+def _refusal(status: int, body: Mapping[str, object] | None) -> Refused | Silence:
+    body = body or {}
     code, detail, parameter = body.get("code"), body.get("description"), body.get("parameter")
     if body.get("type") != "error" or not isinstance(code, str) or not _CODE.fullmatch(code):
-        return Silence(f"HTTP {status} without a readable reason")
+        # Somebody is there and speaks of this request: strangers' ids that forgers make up must not stop all else.
+        return Silence(f"HTTP {status} without a readable reason", only_this=True)
     if isinstance(parameter, str) and parameter.lower() == "idempotence-key":
         # The key was used before with another body: what became of that first call this answer does not tell.
         return Silence("the key was used before with another body", only_this=True, conflict=True)

@@ -136,7 +136,8 @@ def test_a_sum_of_refunds_is_read_in_any_spelling_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["javascript:alert(1)", "data:text/html,x", "https://a b", 'https://a"onload="x', "", 7, None]
+    "url",
+    ["javascript:alert(1)", "data:text/html,x", "https://a b", 'https://a"onload="x', "https://a/\ud800", "", 7, None],
 )
 def test_a_link_that_is_no_web_address_leads_nobody(url: object) -> None:
     confirmation = {"type": "redirect", "confirmation_url": url}

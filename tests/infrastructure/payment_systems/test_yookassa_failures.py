@@ -319,6 +319,17 @@ async def test_an_id_that_does_not_exist_is_not_found(server: RawServer, yookass
     assert isinstance(await yookassa.get_payment("22e18a2f"), Silence), "a proxy's 404 says nothing of the payment"
 
 
+@pytest.mark.parametrize("body", [b"<html>404</html>", b'{"detail":"Not Found"}'])
+async def test_strangers_that_are_denied_in_other_words_do_not_make_the_payment_system_seem_away(
+    server: RawServer, yookassa: YooKassa, body: bytes
+) -> None:
+    """Ten forged notifications opened the circuit, and renewals waited."""
+    server.answer = always(response(body, 404))
+    outcome = await yookassa.get_payment("22e18a2f-000f-5000-a000-1db6312b7767")
+    assert isinstance(outcome, Silence)
+    assert outcome.only_this
+
+
 async def test_an_id_that_is_a_path_is_never_sent(server: RawServer, yookassa: YooKassa) -> None:
     for forged in ("../refunds", "a/b", "a?b", "", "я", "a" * 65, "."):
         assert isinstance(await yookassa.get_payment(forged), NotFound)
