@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from email.utils import parseaddr
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -70,6 +72,9 @@ _POSTGRES_VALUES = {
 }
 
 
+_POSTGRES = ("postgresql://", "postgres://")
+
+
 class SettingsError(Exception):
     """A setting is wrong or missing; the message names it and says what was expected."""
 
@@ -97,7 +102,10 @@ class PanelSettings(BaseSettings):
     @field_validator("database_url", "admin_reads_url")
     @classmethod
     def _postgres(cls, value: str | None) -> str | None:
-        return _with_scheme(value, "postgresql://…", "postgresql://", "postgres://")
+        several = value is not None and "," in urlsplit(value).netloc  # hosts, as libpq reads them
+        if several and str(value).startswith(_POSTGRES):
+            return value
+        return _with_scheme(value, "postgresql://user:password@host:port/name", *_POSTGRES, host=False)
 
     @field_validator("database_url")
     @classmethod
@@ -123,7 +131,8 @@ class PanelSettings(BaseSettings):
     @property
     def base_url(self) -> str:
         """The address that goes into links, without a slash at its end."""
-        return self.public_url or f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
 
     @property
     def production(self) -> bool:
@@ -205,12 +214,14 @@ class Settings(PanelSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, value: str | None) -> str | None:
-        return _with_scheme(value, "redis://…", "redis://", "rediss://")
+        if value is not None and not re.fullmatch(r"/?|/\d{1,5}", urlsplit(value).path):
+            raise ValueError("expected a number behind the slash: redis://host:port/0")
+        return _with_scheme(value, "redis://[user:password@]host:port/0", "redis://", "rediss://")
 
     @field_validator("elasticsearch_url")
     @classmethod
     def _elasticsearch(cls, value: str | None) -> str | None:
-        return value if value == "none" else _with_scheme(value, "http://… or none", "http://", "https://")
+        return value if value == "none" else _with_scheme(value, "http://host:port or none", "http://", "https://")
 
     @field_validator("yookassa_api_url", "auth_jwks_url", "auth_api_url")
     @classmethod
@@ -231,6 +242,13 @@ class Settings(PanelSettings):
     @classmethod
     def _smtp(cls, value: str | None) -> str | None:
         return _with_scheme(value, "smtp://[user:password@]host:port", "smtp://")
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str) -> str:
+        if not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", parseaddr(value)[1]):
+            raise ValueError("expected an address, also with a name: Cinema <billing@example.org>")
+        return value
 
     @field_validator("card_keys")
     @classmethod
@@ -371,7 +389,15 @@ def _parameters(address: str) -> list[tuple[str, str]]:
         raise ValueError("expected name=value pairs behind the question mark, with & between them") from None
 
 
-def _with_scheme(value: str | None, expected: str, *schemes: str) -> str | None:
-    if value is not None and not value.startswith(schemes):
+def _with_scheme(value: str | None, expected: str, *schemes: str, host: bool = True) -> str | None:
+    """An address with a host that can be reached; raises ValueError. `host`: False where it may be left out."""
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        usable = value.startswith(schemes) and (parts.port != 0) and (bool(parts.hostname) or not host)
+    except ValueError:  # a port that is no number, brackets that are left open
+        usable = False
+    if not usable:
         raise ValueError(f"expected {expected}")
     return value

@@ -11,6 +11,9 @@ _CLOCKS_DIFFER_BY = timedelta(minutes=1)
 
 
 def require_past(field: str, at: datetime, world: World) -> None:
-    """It is said to have moved, so not in the future; raises InvalidField."""
-    if at > world.clock.now() + _CLOCKS_DIFFER_BY:
+    """It is said to have moved, so not in the future, by the service's clock or the wall's; raises InvalidField.
+
+    Money outside goes by the wall's clock; the service's may be held.
+    """
+    if at > max(world.clock.now(), world.wall.now()) + _CLOCKS_DIFFER_BY:
         raise InvalidField(field, "lies in the future")

@@ -22,7 +22,7 @@ class RemovePaymentMethod:
 
 @dataclass(frozen=True, slots=True)
 class WillEnd:
-    """Subscriptions that will end for lack of a method."""
+    """Subscriptions that will end for lack of a method; not those whose person has canceled them anyway."""
 
     subscription_ids: tuple[UUID, ...]
 
@@ -49,7 +49,7 @@ async def remove_payment_method(command: RemovePaymentMethod, uow: UnitOfWork, w
         )
         if owes and not await _credit_pays(subscription, uow):
             ask_the_person(subscription, await uow.plans.by_id(subscription.plan_id), uow, world)
-    return WillEnd(tuple(subscription.id for subscription in affected if subscription.is_running))
+    return WillEnd(tuple(one.id for one in affected if one.is_running and not one.cancel_at_period_end))
 
 
 async def _credit_pays(subscription: Subscription, uow: UnitOfWork) -> bool:

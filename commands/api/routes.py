@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, cast
+from uuid import UUID
 
 from fastapi import Request
 from pydantic import BaseModel
@@ -109,7 +110,7 @@ async def execute(
     fingerprint, *earlier = _fingerprints(body, caller, side.world.vault)
     call = Call(
         caller=caller.subject,
-        route=f"{request.method} {request.url.path}",
+        route=f"{request.method} {_path_of(request)}",
         key=request.state.idempotency_key,
         fingerprint=fingerprint,
         earlier=tuple(earlier),
@@ -123,6 +124,15 @@ async def execute(
     if reply.replayed:
         headers["Idempotency-Replayed"] = "true"
     return Response(reply.body, reply.status, headers, media_type=None if reply.status == 204 else "application/json")
+
+
+def _path_of(request: Request) -> str:
+    """The same for the same object, however its id is spelled: UUIDs are read in capitals and without hyphens too."""
+    path = request.url.path
+    for name, spelled in request.path_params.items():
+        if name.endswith("_id"):
+            path = path.replace(f"/{spelled}", f"/{UUID(spelled)}", 1)
+    return path
 
 
 def _cvc(body: BaseModel | None) -> Cvc | None:

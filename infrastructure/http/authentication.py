@@ -62,10 +62,10 @@ class PublicRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             await self.admit(request)
+            await self.check_key(request)
             request.state.written = read_consistency_token(request)
             if self.strict_query:
                 check_query(request, names)
-            await self.check_key(request)
             if has_body:
                 await check_body(request)
             return await handle(request)

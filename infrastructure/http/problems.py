@@ -120,9 +120,20 @@ def from_broken_rule(broken: RuleBroken) -> Problem:
 def from_validation(error: RequestValidationError) -> Problem:
     """Names the fields and what is expected of them; never repeats what was sent, which may be a card number."""
     found = error.errors()
-    errors = [(".".join(str(part) for part in one["loc"][1:] or one["loc"]), _said(one)) for one in found[:MAX_ERRORS]]
+    errors = [(_field(one["loc"], error.body), _said(one)) for one in found[:MAX_ERRORS]]
     more = f" {len(found) - MAX_ERRORS} more errors are not listed." if len(found) > MAX_ERRORS else ""
     return Problem("validation_failed", f"What was sent is not valid.{more}", errors=errors)
+
+
+def _field(location: Sequence[int | str], body: object) -> str:
+    """Its path in what was sent. pydantic also names which kind of a thing it took it for, by what `type` says."""
+    path, at = [], body
+    for part in location[1:] or location:
+        is_kind = isinstance(at, dict) and part not in at and at.get("type") == part
+        if not is_kind:
+            path.append(str(part))
+            at = at.get(part) if isinstance(at, dict) else None
+    return ".".join(path)
 
 
 def _said(found: Mapping[str, Any]) -> str:

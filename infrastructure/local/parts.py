@@ -48,6 +48,8 @@ class Wishes(Protocol):
     @property
     def auth_api_url(self) -> str | None: ...
     @property
+    def auth_api_token(self) -> str | None: ...
+    @property
     def smtp_url(self) -> str | None: ...
     @property
     def card_keys(self) -> str | None: ...
@@ -209,6 +211,7 @@ class Parts:
         self.environment.setdefault("BILLING_ADMIN_API_TOKEN", str(panels))
         if self._wishes.auth_api_url is None:
             self.environment["BILLING_AUTH_API_URL"] = part.url
+        if self._wishes.auth_api_token is None:
             self.environment["BILLING_AUTH_API_TOKEN"] = str(ours)
         return part
 

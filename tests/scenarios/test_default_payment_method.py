@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from tests.scenarios.cinema import Cinema, Person
 
@@ -48,3 +49,17 @@ async def test_what_is_not_mine_or_was_removed_cannot_be_chosen(cinema: Cinema) 
         assert (await _chooses(person, method)).status_code == 404
     assert (await _chooses(anna, second, {"default": False})).status_code == 422
     assert await _methods(anna) == {second: False}
+
+
+@pytest.mark.parametrize("canceled", [False, True])
+async def test_what_was_canceled_anyway_is_not_said_to_end_for_lack_of_a_method(cinema: Cinema, canceled: bool) -> None:
+    boris = await cinema.person()
+    its_id = (await boris.subscribes("premium", "499.00")).json()["subscription"]["id"]
+    if canceled:
+        await boris.posts(f"/v1/subscriptions/{its_id}/cancel", {})
+    [method] = await _methods(boris)
+
+    headers = {"Authorization": f"Bearer {boris.token}", "Idempotency-Key": uuid4().hex}
+    told = (await cinema.api.delete(f"/v1/payment-methods/{method}", headers=headers)).json()["subscriptions"]
+
+    assert [one["id"] for one in told] == ([] if canceled else [its_id])

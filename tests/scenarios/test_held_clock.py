@@ -5,7 +5,7 @@ sandbox. Nothing is charged, or returned, twice for being looked for in the wron
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +25,23 @@ async def held(database_url: str, valkey: EmbeddedValkey) -> AsyncIterator[Cinem
         cinema = await open_cinema(settings_for(database_url, valkey.url, yookassa, public), clock, yookassa, private)
         yield cinema
         await close_cinema(cinema)
+
+
+async def test_a_transfer_that_has_just_come_is_taken_though_the_held_clock_is_behind(held: Cinema) -> None:
+    """A minute after its clock was held, the service took the true now for the future."""
+    held.clock.move(-timedelta(hours=2))
+    olga = await held.person()
+    its_id = (await olga.subscribes("premium", "499.00")).json()["subscription"]["id"]
+    statuses = []
+    for paid_at in (datetime.now(UTC) + timedelta(minutes=5), datetime.now(UTC)):
+        body = {"amount": {"value": "499.00", "currency": "RUB"}, "paid_at": paid_at.isoformat()}
+        told = {**body, "source": "bank", "reference": str(its_id)}
+        reply = await held.as_service("POST", f"/internal/v1/subscriptions/{its_id}/external-payments", told)
+        statuses.append(reply.status_code)
+    held.clock.move(timedelta(hours=2))
+
+    assert statuses == [422, 201]
+    assert [kind for kind, *_ in await olga.payments()] == ["external", "first"]
 
 
 async def test_a_renewal_whose_answer_was_lost_is_found_at_the_hour_of_the_payment_system(held: Cinema) -> None:

@@ -122,3 +122,14 @@ async def test_the_preview_of_what_has_ended_promises_nothing(cinema: Cinema) ->
 
     assert (preview["amount"]["value"], preview["payment_id"]) == ("0.00", None)
     assert (reply.status_code, reply.json()["code"]) == (409, "nothing_to_refund")
+
+
+async def test_an_id_in_another_spelling_names_the_same_call(cinema: Cinema) -> None:
+    """Spelled in capitals, it was a second call under the same key, and refused as one."""
+    dina = await cinema.person()
+    its_id = (await dina.subscribes("premium", "499.00")).json()["subscription"]["id"]
+
+    first = await dina.posts(f"/v1/subscriptions/{its_id}/refunds", {}, "once")
+    for spelled in (its_id.upper(), its_id.replace("-", "")):
+        again = await dina.posts(f"/v1/subscriptions/{spelled}/refunds", {}, "once")
+        assert (again.status_code, again.content) == (202, first.content)

@@ -54,6 +54,9 @@ async def test_the_checks_come_in_order_token_key_body_object(cinema: Cinema) ->
 
     assert (await cinema.api.post(path, json={"x": 1})).json()["code"] == "unauthorized"
     assert (await cinema.api.post(path, json={"x": 1}, headers=bearer)).json()["code"] == "idempotency_key_required"
+    for odd_query, odd_header in (("?x=1", {}), ("", {"Consistency-Token": "junk"})):
+        reply = await cinema.api.post(path + odd_query, json=body, headers=bearer | odd_header)
+        assert reply.json()["code"] == "idempotency_key_required"
     keyed = bearer | {"Idempotency-Key": "k"}
     assert (await cinema.api.post(path, json={"x": 1}, headers=keyed)).json()["code"] == "validation_failed"
     assert (await cinema.api.post(path, json=body, headers=keyed)).json()["code"] == "not_found"

@@ -67,6 +67,7 @@ class StandInWishes:
     auth_public_key: str | None = None
     auth_jwks_url: str | None = None
     auth_api_url: str | None = None
+    auth_api_token: str | None = None
     smtp_url: str | None = None
     card_keys: str | None = None
     clock: str = "system"

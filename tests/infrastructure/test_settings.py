@@ -1,0 +1,52 @@
+"""A setting that can't be used stops the start with its name, before anything is begun."""
+
+from __future__ import annotations
+
+import pytest
+
+from settings import SettingsError, load
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("redis_url", "redis://localhost:abc"),
+        ("redis_url", "redis://localhost:6379/abc"),
+        ("redis_url", "redis://"),
+        ("elasticsearch_url", "http://localhost:abc"),
+        ("elasticsearch_url", "http://"),
+        ("smtp_url", "smtp://localhost:abc"),
+        ("smtp_url", "smtp://"),
+        ("mail_from", "nobody"),
+        ("mail_from", "Cinema <billing at example.org>"),
+        ("yookassa_api_url", "http://"),
+        ("auth_jwks_url", "https://[::1"),
+        ("public_url", "http://"),
+        ("database_url", "postgresql://billing@localhost:abc/billing"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_named(name: str, given: str) -> None:
+    """It was found out by a part that died later, in words that named no setting."""
+    with pytest.raises(SettingsError, match=f"BILLING_{name.upper()}: ") as refused:
+        load(**{name: given})
+    assert "xpected" in str(refused.value) or "Invalid" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("redis_url", "redis://:pass%40word@[::1]:6379/0"),
+        ("redis_url", "rediss://redis.example"),
+        ("database_url", "postgresql:///billing?host=/run/postgresql"),
+        ("database_url", "postgresql://a.example:5432,b.example:5433/billing?target_session_attrs=primary"),
+        ("smtp_url", "smtp://user:word@mail.example:465"),
+        ("mail_from", "Кино <billing@example.org>"),
+        ("elasticsearch_url", "none"),
+    ],
+)
+def test_an_address_of_an_unusual_form_is_taken(name: str, given: str) -> None:
+    assert getattr(load(**{name: given}), name) == given
+
+
+def test_links_lead_to_a_host_of_the_sixth_version_too() -> None:
+    assert load(host="::1", port=8000).base_url == "http://[::1]:8000"
