@@ -180,7 +180,7 @@ def build_projections(settings: Settings, *, redis_patience_s: float = PATIENCE_
         rules=settings.rules,
         base_url=settings.base_url,
         redis=RedisLine(redis_url, patience_s=redis_patience_s),
-        history=None if line is None else history_index(engine, line),
+        history=None if line is None else history_index(engine, line, settings.history_shards),
     )
 
 
@@ -196,13 +196,13 @@ def history_line(settings: Settings, *, patience_s: float) -> ElasticsearchLine 
     return None if url is None else ElasticsearchLine(url, patience_s=patience_s, pause_s=0)
 
 
-def history_index(engine: AsyncEngine, line: ElasticsearchLine) -> HistoryIndex:
-    """The history's indices, guarded between processes by a lock in Postgres."""
+def history_index(engine: AsyncEngine, line: ElasticsearchLine, shards: int = 1) -> HistoryIndex:
+    """The history's indices, guarded between processes by a lock in Postgres. `shards`: of each month that is made."""
 
     def alone() -> AbstractAsyncContextManager[None]:
         return exclusive(engine, _INDEX_LOCK)
 
-    indices = HistoryIndices(line, alone)
+    indices = HistoryIndices(line, alone, shards=shards)
     return HistoryIndex(line, indices, HistoryWriter(line, indices))
 
 

@@ -91,7 +91,13 @@ async def _look(service: Service) -> dict[str, str]:
             return f"unavailable: {type(error).__name__}"
         return "ok"
 
-    return {"postgres": await state(postgres), "redis": await state(redis)}
+    async def history() -> None:
+        if service.elasticsearch is not None:
+            await service.elasticsearch.ask("GET", "")
+
+    checks = {"postgres": postgres, "redis": redis} | ({"elasticsearch": history} if service.elasticsearch else {})
+    found = await asyncio.gather(*(state(check) for check in checks.values()))
+    return dict(zip(checks, found, strict=True))
 
 
 @asynccontextmanager

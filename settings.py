@@ -151,6 +151,7 @@ class Settings(PanelSettings):
 
     redis_url: str | None = None
     elasticsearch_url: str | None = None  # "none": history is read from Postgres
+    history_shards: Annotated[int, Field(ge=1, le=64)] = 1  # of each month's index
 
     yookassa_api_url: str | None = None
     yookassa_shop_id: str | None = None

@@ -25,7 +25,7 @@ async def rebuild_history(settings: Settings) -> int:
     if line is None:
         raise NoElasticsearch("BILLING_ELASTICSEARCH_URL is not set: history is read from Postgres")
     engine = projection_engine(settings)
-    history = history_index(engine, line)
+    history = history_index(engine, line, settings.history_shards)
     try:
         with bar("payments") as progress:
             return await rebuild.rebuild_history(engine, history.indices, history.writer, settings.base_url, progress)

@@ -27,6 +27,7 @@ FILLED_IN = {
     "BILLING_AUTH_JWKS_URL": "https://auth.example.org/jwks",
     "BILLING_TRUSTED_PROXIES": "172.16.0.0/12, 10.0.0.1",
     "BILLING_SMTP_URL": "smtp://mail.example.org:587",
+    "BILLING_MAIL_FROM": "Cinema <billing@example.org>",
     "BILLING_CARD_KEYS": "k1:" + base64.b64encode(bytes(32)).decode(),
 }
 OF_THE_IMAGE = {"BILLING_HOST", "BILLING_PORT", "BILLING_HOME_DIR"}
@@ -75,7 +76,14 @@ def test_what_may_be_left_out_stands_in_the_example_all_the_same() -> None:
 def test_the_image_and_the_operators_page_name_no_setting_that_is_none() -> None:
     page = (CHECKOUT / "docs" / "operations.md").read_text("utf-8")
     named = set(re.findall(r"\bBILLING_[A-Z_]*[A-Z]\b", DOCKERFILE + page + EXAMPLE))
-    assert named - KNOWN <= {"BILLING_VERSION", "BILLING_POSTGRES_BIN"}
+    assert named - KNOWN <= {"BILLING_VERSION", "BILLING_POSTGRES_BIN", "BILLING_FILES_DIR"}
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_what_is_given_as_a_file_is_seen_by_the_service(service: str) -> None:
+    """The example offered paths for tokens, and no container had the folder."""
+    assert SERVICES[service]["volumes"] == ["${BILLING_FILES_DIR:-/etc/billing}:/run/billing:ro"]
+    assert set(re.findall(r"/run/[a-z]+", EXAMPLE)) == {"/run/billing"}
 
 
 def test_the_operators_page_describes_every_setting() -> None:
@@ -197,7 +205,7 @@ def test_our_processes_may_do_little(service: str) -> None:
 
 def test_volumes_that_are_mounted_are_declared() -> None:
     mounted = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
-    assert mounted == set(COMPOSE["volumes"])
+    assert mounted - {"${BILLING_FILES_DIR"} == set(COMPOSE["volumes"])
 
 
 def test_the_image_holds_locked_packages_and_runs_as_nobody_special() -> None:
