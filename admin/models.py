@@ -147,6 +147,7 @@ class Subscription(Mirror):
     currency = models.TextField()
     created_at = models.DateTimeField(say("created"))
     ended_at = models.DateTimeField(say("ended"), null=True)
+    cancel_reason = models.TextField(null=True)
 
     class Meta(Mirror.Meta):
         db_table = "subscriptions"

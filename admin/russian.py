@@ -44,6 +44,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "archived": "в архиве",
     "created": "создано",
     "ended": "закончилась",
+    "why it was canceled": "почему отменена",
     "settled": "завершено",
     "sent": "отправлено",
     "opened": "открыто",

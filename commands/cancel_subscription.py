@@ -29,10 +29,11 @@ async def cancel_subscription(command: CancelSubscription, uow: UnitOfWork, worl
     now = world.clock.now()
     if not subscription.cancel(command.when, now):
         return subscription
+    subscription.cancel_reason = command.reason or subscription.cancel_reason
     plan = await uow.plans.by_id(subscription.plan_id)
     happened = (
         EventType.SUBSCRIPTION_CANCELED if subscription.has_ended else EventType.SUBSCRIPTION_CANCELLATION_PLANNED
     )
-    told = {**facts.of_subscription(subscription, plan), "cancel_reason": command.reason}
+    told = facts.of_subscription(subscription, plan)  # not why: events are for ever, and a person can be erased
     uow.record(Event(happened, now, subscription.user_id, subscription.id, data=told))
     return subscription

@@ -75,6 +75,7 @@ class Subscription:
     next_plan_id: UUID | None = None  # from the next period on
     trial_plan_id: UUID | None = None  # whose trial it began with: each person has one of a plan
     ended_at: datetime | None = None
+    cancel_reason: str | None = field(default=None, repr=False)  # in the person's own words, which can be erased
     version: int = 0
     is_new: bool = field(default=False, compare=False)
 
@@ -249,7 +250,7 @@ class Subscription:
             raise NotResumable("No cancellation is planned.")
         if self.period is not None and self.period.end <= at:
             raise NotResumable("The cancellation has come: the period is over.")
-        self.cancel_at_period_end = False
+        self.cancel_at_period_end, self.cancel_reason = False, None
         self.plan_charges(rules)
 
     def end_as_canceled(self, at: datetime) -> None:

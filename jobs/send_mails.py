@@ -43,6 +43,7 @@ _LONGEST_PAUSE_S: Final = 300
 _LONGEST_PAUSE_AFTER_REFUSALS_S: Final = 3600
 _REFUSED_FOR: Final = timedelta(days=3)
 _LONGEST_ERROR: Final = 500
+_KNOWN_FOR: Final = timedelta(days=1)
 
 
 _IS_DUE = and_(mails.c.status == "owed", mails.c.retry_by <= WALL_NOW)
@@ -98,6 +99,7 @@ _READER = Prepared(
         users.c.locale,
         users.c.zone,
         users.c.erased_at,
+        users.c.refreshed_at,
         func.coalesce(_CHARGED, _TO_BE_CHARGED).label("method_title"),
     ).where(users.c.id == bindparam("reader"))
 )
@@ -124,13 +126,19 @@ class _Reader:
     zone: str | None
     erased_at: datetime | None
     method_title: str | None
+    refreshed_at: datetime | None = None
+
+    @property
+    def address(self) -> str:
+        return (self.email or "").strip()
 
 
 class MailRoom:
     """Any number may work on one table. `clock` dates the mails.
 
     `account_url`: the cinema's page where a person sees their subscriptions and pays; None: mails have no buttons.
-    `directory`: asked for the address of a person who has none here, as where a service subscribed them.
+    `directory`: asked for the address of a person who has none here, as where a service subscribed them, and once a day
+    for the present one; while it is away the copy is used (AUTH-5).
     """
 
     def __init__(
@@ -215,13 +223,24 @@ class MailRoom:
             return Undeliverable("the person is not known", address=True)
         if person.erased_at is not None:
             return Undeliverable("the person was erased", address=True)
-        if not (person.email or "").strip():
+        asks = not person.address or person.refreshed_at is None or at - person.refreshed_at >= _KNOWN_FOR
+        if asks:
             told = await self._introduced(owed.user_id, person)
-            if isinstance(told, Unavailable):
+            if isinstance(told, Unavailable) and not person.address:
                 return TryLater(f"auth cannot be asked for the address: {told.why}")
-            person = told
-        address = (person.email or "").strip()
-        if not address:
+            person = person if isinstance(told, Unavailable) else told
+        outcome = await self._sent_to(person, owed, facts, at)
+        if isinstance(outcome, Undeliverable) and outcome.address and not asks:  # they may have another one by now
+            told = await self._introduced(owed.user_id, person)
+            if not isinstance(told, Unavailable) and told.address != person.address:
+                return await self._sent_to(told, owed, facts, at)
+        return outcome
+
+    async def _sent_to(
+        self, person: _Reader, owed: _Owed, known: Mapping[str, Any], at: datetime
+    ) -> Sent | TryLater | Undeliverable:
+        facts = dict(known)
+        if not person.address:
             return Undeliverable("the person has no e-mail address", address=True)
         if person.name:
             facts["person_name"] = person.name
@@ -232,7 +251,7 @@ class MailRoom:
         letter = render(Letter(events, _language(person.locale), person.zone or DEFAULT_ZONE, facts))
         return await self._sender.send(
             Mail(
-                to=address,
+                to=person.address,
                 message_id=str(owed.id),  # of the row, hence the same at each try
                 date=at,
                 events=events,
@@ -258,14 +277,13 @@ class MailRoom:
     async def _introduced(self, user_id: UUID, known: _Reader) -> _Reader | Unavailable:
         """As auth knows them, where it does; kept for the next mail."""
         told = await self._directory.person(user_id) if self._directory is not None else None
-        if told is None or isinstance(told, Unavailable) or told.email is None:
-            return told if isinstance(told, Unavailable) else known
-        email, name, locale = told.email, known.name or told.name, known.locale or told.locale
-        unknown = update(users).where(users.c.id == user_id, users.c.email.is_(None), users.c.erased_at.is_(None))
+        if told is None or isinstance(told, Unavailable):
+            return told or known
+        said = {name: getattr(told, name) or getattr(known, name) for name in ("email", "name", "locale", "zone")}
+        known_still = update(users).where(users.c.id == user_id, users.c.erased_at.is_(None))
         async with self._engine.connect() as connection:
-            kept = unknown.values(email=email, name=name, locale=locale, refreshed_at=self._clock.now())
-            await connection.execute(kept)
-        return replace(known, email=email, name=name, locale=locale)
+            await connection.execute(known_still.values(**said, refreshed_at=self._clock.now()))
+        return replace(known, **said)
 
     def _links(self, facts: Mapping[str, Any]) -> dict[str, str]:
         """The cinema's page, told what the mail is about: the API's own addresses want a token, which no mail has."""

@@ -151,6 +151,7 @@ class Subscriptions(Room):
         return f"{target.plan.name} – {target.user}"
 
     def facts(self, target: Subscription) -> Sequence[Fact]:
+        why: tuple[Fact, ...] = ((say("why it was canceled"), target.cancel_reason),) if target.cancel_reason else ()
         return (
             (say("status"), self.state(target)),
             (say("user"), looks.link(target.user)),
@@ -164,6 +165,7 @@ class Subscriptions(Room):
             (say("id"), looks.code(str(target.pk))),
             (say("created"), looks.when(target.created_at)),
             (say("ended"), looks.when(target.ended_at)),
+            *why,
         )
 
     def tables(self, target: Subscription, now: datetime) -> Sequence[Table]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from commands.api.bodies import (
@@ -39,13 +42,14 @@ from commands.request_refund import RequestRefund, request_refund
 from commands.resume_subscription import ResumeSubscription, resume_subscription
 from commands.settle_payment import Collected
 from commands.subscribe import Subscribe, subscribe
+from domain.errors import PersonErased
 from domain.payment_method import PaymentMethod
 from domain.person import Person
-from domain.ports import Documents
+from domain.ports import Documents, Present, UnitOfWork
 from domain.refund import Refund
 from domain.subscription import Subscription
 from infrastructure.auth.caller import Caller
-from infrastructure.http.authentication import CurrentCaller
+from infrastructure.http.authentication import CurrentCaller, current_caller
 from infrastructure.http.problems import responses
 from infrastructure.http.shapes import PaymentMethodShape
 
@@ -62,6 +66,24 @@ def _user_id(caller: Caller) -> UUID:
 
 def person_of(caller: Caller) -> Person:
     return Person(_user_id(caller), caller.email, caller.name, caller.locale, caller.zoneinfo)
+
+
+async def _execute(
+    request: Request,
+    body: BaseModel | None,
+    handle: Callable[[UnitOfWork], Awaitable[object]],
+    present: Present,
+) -> Response:
+    """As `execute`; what the token says of the person, of a new address perhaps, is kept beside it (AUTH-5)."""
+    person = person_of(current_caller(request))
+
+    async def handle_and_keep(uow: UnitOfWork) -> object:
+        outcome = await handle(uow)
+        with suppress(PersonErased):
+            await uow.remember_person(person)
+        return outcome
+
+    return await execute(request, body, handle_and_keep, present)
 
 
 async def show_sale(done: Collected, documents: Documents) -> Shown:
@@ -106,7 +128,7 @@ async def post_payment(request: Request, subscription_id: UUID, body: PayBody, c
     """Pay a past-due subscription."""
     command = PaySubscription(_user_id(caller), subscription_id, choice(body.payment), body.payment_system)
     world = side_of(request).world
-    return await execute(request, body, lambda uow: pay_subscription(command, uow, world), show_payment)
+    return await _execute(request, body, lambda uow: pay_subscription(command, uow, world), show_payment)
 
 
 @router.post("/subscriptions/{subscription_id}/cancel", responses=replies(Subscribed, 200))
@@ -117,7 +139,7 @@ async def post_cancel(
     asked = body or CancelBody()
     command = CancelSubscription(_user_id(caller), subscription_id, asked.when, asked.reason)
     world = side_of(request).world
-    return await execute(request, asked, lambda uow: cancel_subscription(command, uow, world), show_subscription)
+    return await _execute(request, asked, lambda uow: cancel_subscription(command, uow, world), show_subscription)
 
 
 @router.post("/subscriptions/{subscription_id}/resume", responses=replies(Subscribed, 200))
@@ -127,7 +149,7 @@ async def post_resume(
     """Take a planned cancellation back."""
     command = ResumeSubscription(_user_id(caller), subscription_id)
     world = side_of(request).world
-    return await execute(
+    return await _execute(
         request, body or NoBody(), lambda uow: resume_subscription(command, uow, world), show_subscription
     )
 
@@ -159,7 +181,7 @@ async def post_change_plan(
         choice(body.payment) if body.payment is not None else None,
     )
     world = side_of(request).world
-    return await execute(request, body, lambda uow: change_plan(command, uow, world), show)
+    return await _execute(request, body, lambda uow: change_plan(command, uow, world), show)
 
 
 @router.post("/subscriptions/{subscription_id}/refunds", status_code=202, responses=replies(Refunded, 202))
@@ -170,7 +192,7 @@ async def post_refund(
     asked = body or RefundBody()
     command = RequestRefund(_user_id(caller), subscription_id, asked.reason)
     world = side_of(request).world
-    return await execute(request, asked, lambda uow: request_refund(command, uow, world), show_refund)
+    return await _execute(request, asked, lambda uow: request_refund(command, uow, world), show_refund)
 
 
 @router.patch("/payment-methods/{payment_method_id}", responses=replies(PaymentMethodShape, 200))
@@ -183,7 +205,7 @@ async def patch_payment_method(
         return 200, await documents.payment_method(method.id)
 
     command = ChoosePaymentMethod(_user_id(caller), payment_method_id)
-    return await execute(request, body, lambda uow: choose_payment_method(command, uow), show)
+    return await _execute(request, body, lambda uow: choose_payment_method(command, uow), show)
 
 
 @router.delete("/payment-methods/{payment_method_id}", responses=replies(WillEndReply, 200))
@@ -195,4 +217,4 @@ async def delete_payment_method(request: Request, payment_method_id: UUID, calle
 
     command = RemovePaymentMethod(_user_id(caller), payment_method_id)
     world = side_of(request).world
-    return await execute(request, None, lambda uow: remove_payment_method(command, uow, world), show)
+    return await _execute(request, None, lambda uow: remove_payment_method(command, uow, world), show)

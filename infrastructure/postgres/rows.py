@@ -171,6 +171,7 @@ def _subscription_to_row(s: Subscription) -> dict[str, Any]:
         "currency": s.balance.currency,
         "created_at": s.created_at,
         "ended_at": s.ended_at,
+        "cancel_reason": s.cancel_reason,
     }
 
 
@@ -203,6 +204,7 @@ def _subscription_from_row(row: Row) -> Subscription:
         next_plan_id=row["next_plan_id"],
         trial_plan_id=row["trial_plan_id"],
         ended_at=row["ended_at"],
+        cancel_reason=row["cancel_reason"],
         version=row["version"],
     )
 

@@ -232,6 +232,7 @@ subscriptions = Table(
     _text("currency", required=True),
     _time("created_at", required=True),
     _time("ended_at"),
+    _text("cancel_reason"),
     _time("claimed_until"),
     _version(),
     _one_of("status", "pending", "trialing", "active", "past_due", "canceled", "expired"),

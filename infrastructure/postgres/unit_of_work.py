@@ -45,8 +45,23 @@ _NEW_PERSON = Prepared(
 _ERASE_PERSON = (
     update(tables.users)
     .where(tables.users.c.id == bindparam("its_id"))
-    .values(email=None, name=None, locale=None, erased_at=func.coalesce(tables.users.c.erased_at, bindparam("at")))
+    .values(
+        email=None,
+        name=None,
+        locale=None,
+        zone=None,
+        erased_at=func.coalesce(tables.users.c.erased_at, bindparam("at")),
+    )
     .returning(tables.users.c.erased_at)
+)
+# What persons wrote in their own words.
+_ERASE_WORDS = (
+    update(tables.subscriptions)
+    .where(tables.subscriptions.c.user_id == bindparam("its_id"), tables.subscriptions.c.cancel_reason.is_not(None))
+    .values(cancel_reason=None),
+    update(tables.refunds)
+    .where(tables.refunds.c.user_id == bindparam("its_id"), tables.refunds.c.reason.is_not(None))
+    .values(reason=None),
 )
 _WRITE_DOWN = Prepared(
     text("""
@@ -154,7 +169,7 @@ class PostgresUnitOfWork:
         differs = func.row(*(tables.users.c[name] for name in said)).is_distinct_from(func.row(*said.values()))
         await self.connection.execute(
             update(tables.users)
-            .where(tables.users.c.id == person.id, differs)
+            .where(tables.users.c.id == person.id, tables.users.c.erased_at.is_(None), differs)
             .values(**said, refreshed_at=self._around.clock.now())
         )
 
@@ -163,6 +178,8 @@ class PostgresUnitOfWork:
         erased: datetime | None = (
             await self.connection.execute(_ERASE_PERSON, {"its_id": user_id, "at": at})
         ).scalar_one_or_none()
+        for words in _ERASE_WORDS:
+            await self.connection.execute(words, {"its_id": user_id})
         return erased
 
     async def owed_to_projections(self) -> Written:

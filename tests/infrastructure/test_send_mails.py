@@ -279,6 +279,44 @@ async def test_who_has_no_address_here_is_asked_for_at_auth_once(around: Surroun
     assert [message["to"] for message in await around.mailbox.messages()] == [["vera@example.org"]] * 2
 
 
+async def test_an_address_is_asked_for_again_after_a_day(around: Surroundings) -> None:
+    """Who changed their address had all mails at the old one until they bought something again."""
+    person = await around.person(email="old@example.org", refreshed_at=NOW - timedelta(hours=23))
+    register = Register(Person(person, email="new@example.org"))
+    await around.owe(person)
+    assert await around.room(directory=register).send_owed() == 1
+    assert register.asked == 0
+
+    await around.write(update(users).where(users.c.id == person).values(refreshed_at=NOW - timedelta(hours=24)))
+    for _ in range(2):
+        await around.owe(person)
+        assert await around.room(directory=register).send_owed() == 1
+
+    assert register.asked == 1
+    sent_to = [message["to"] for message in await around.mailbox.messages()]
+    assert sorted(map(str, sent_to)) == ["['new@example.org']", "['new@example.org']", "['old@example.org']"]
+
+
+@pytest.mark.parametrize("told", [Unavailable("resting"), None])
+async def test_an_old_address_serves_while_auth_says_nothing_better(
+    around: Surroundings, told: Unavailable | None
+) -> None:
+    person = await around.person(email="old@example.org", refreshed_at=NOW - timedelta(days=30))
+    await around.owe(person)
+    assert await around.room(directory=Register(told)).send_owed() == 1
+    assert [message["to"] for message in await around.mailbox.messages()] == [["old@example.org"]]
+
+
+async def test_an_address_that_is_none_is_asked_for_anew_before_the_mail_is_given_up(around: Surroundings) -> None:
+    person = await around.person(email="nobody at all", refreshed_at=NOW)
+    mail_id = await around.owe(person)
+    register = Register(Person(person, email="new@example.org"))
+
+    assert await around.room(directory=register).send_owed() == 1
+
+    assert ((await around.mail(mail_id)).status, register.asked) == ("sent", 1)
+
+
 async def test_while_auth_is_away_a_mail_without_an_address_waits(around: Surroundings) -> None:
     person = await around.person(email=None)
     mail_id = await around.owe(person)

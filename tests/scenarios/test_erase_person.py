@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 from sqlalchemy import select
 
-from infrastructure.postgres.tables import payment_methods, users
+from infrastructure.postgres.tables import events, mails, payment_methods, payments, refunds, subscriptions, users
 from tests.scenarios.cinema import GOOD_CARD, Cinema, Person
 
 
@@ -32,6 +32,33 @@ async def test_the_person_is_forgotten_and_the_payments_stay(cinema: Cinema) -> 
     assert (await anna.reads("/v1/payment-methods"))["items"] == (await anna.reads("/v1/cards"))["items"] == []
     await cinema.time_passes(days=40)
     assert (await anna.charged(), await anna.mails()) == (["499.00"], mails)
+
+
+async def test_what_the_person_wrote_is_forgotten_with_them(cinema: Cinema) -> None:
+    """Why they canceled stood in events and mails, which are for ever; why they wanted money back, by the refund."""
+    yana, words = await cinema.person(zoneinfo="Asia/Omsk"), "я переехала на улицу Ленина, 5"
+    its_id = (await yana.subscribes("premium", "499.00")).json()["subscription"]["id"]
+    await yana.posts(f"/v1/subscriptions/{its_id}/cancel", {"reason": words})
+    await yana.posts(f"/v1/subscriptions/{its_id}/refunds", {"reason": words})
+    await cinema.works()
+    assert words in await _everything_of(cinema, yana)
+
+    await _erased(cinema, yana)
+
+    kept = await _everything_of(cinema, yana)
+    assert words not in kept
+    assert "Omsk" not in kept.partition(";")[0]
+
+
+async def _everything_of(cinema: Cinema, person: Person) -> str:
+    """All rows that are the person's, their own first."""
+    parts = []
+    async with cinema.service.engine.connect() as connection:
+        for table in (users, subscriptions, payments, refunds, events, mails):
+            owner = table.c.id if table is users else table.c.user_id
+            rows = (await connection.execute(select(table).where(owner == person.id))).mappings()
+            parts.append(str([dict(row) for row in rows]))
+    return ";".join(parts)
 
 
 async def test_a_token_that_still_lives_brings_nothing_back(cinema: Cinema) -> None:

@@ -1,0 +1,20 @@
+"""Why a person canceled, in their own words: beside the subscription, where it can be erased, and not among events."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from alembic import op
+
+revision = "cancel_reason"
+down_revision = "last_price_holds"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("subscriptions", sa.Column("cancel_reason", sa.Text(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("subscriptions", "cancel_reason")
