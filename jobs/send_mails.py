@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Select, Update, and_, bindparam, case, func, null, select, update
+from sqlalchemy import Update, and_, bindparam, case, func, null, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -29,8 +29,9 @@ from infrastructure.observability.redaction import redact_text
 from infrastructure.observability.request_id import following
 from infrastructure.postgres.cases import PostgresCases
 from infrastructure.postgres.line import PostgresLine, Prepared
-from infrastructure.postgres.tables import mails, payment_methods, payments, subscriptions, users
+from infrastructure.postgres.tables import mails
 from infrastructure.postgres.wall import WALL_NOW
+from jobs.mail_readers import Reader, Readers
 from jobs.places import Places
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,6 @@ _LONGEST_PAUSE_S: Final = 300
 _LONGEST_PAUSE_AFTER_REFUSALS_S: Final = 3600
 _REFUSED_FOR: Final = timedelta(days=3)
 _LONGEST_ERROR: Final = 500
-_KNOWN_FOR: Final = timedelta(days=1)
 
 
 _IS_DUE = and_(mails.c.status == "owed", mails.c.retry_by <= WALL_NOW)
@@ -73,38 +73,6 @@ _SENT = Prepared(
 )
 
 
-def _title_of(method_id: Select[Any]) -> Select[Any]:
-    """From one row to the other by its name: a join might begin with all methods while the planner knows no better."""
-    return select(payment_methods.c.title).where(payment_methods.c.id == method_id.scalar_subquery())
-
-
-_CHARGED = _title_of(
-    select(payments.c.payment_method_id).where(
-        payments.c.id == bindparam("payment"), payments.c.user_id == bindparam("reader")
-    )
-).scalar_subquery()
-_TO_BE_CHARGED = (
-    _title_of(
-        select(subscriptions.c.payment_method_id).where(
-            subscriptions.c.id == bindparam("renewing"), subscriptions.c.user_id == bindparam("reader")
-        )
-    )
-    .where(payment_methods.c.removed_at.is_(None))
-    .scalar_subquery()
-)
-_READER = Prepared(
-    select(
-        users.c.email,
-        users.c.name,
-        users.c.locale,
-        users.c.zone,
-        users.c.erased_at,
-        users.c.refreshed_at,
-        func.coalesce(_CHARGED, _TO_BE_CHARGED).label("method_title"),
-    ).where(users.c.id == bindparam("reader"))
-)
-
-
 @dataclass(frozen=True, slots=True)
 class _Owed:
     """A mail that this worker holds until the lease ends. `attempts` counts this try and tells it from later ones."""
@@ -116,21 +84,6 @@ class _Owed:
     facts: Mapping[str, Any] = field(repr=False)
     request_id: str | None
     attempts: int
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _Reader:
-    email: str | None
-    name: str | None
-    locale: str | None
-    zone: str | None
-    erased_at: datetime | None
-    method_title: str | None
-    refreshed_at: datetime | None = None
-
-    @property
-    def address(self) -> str:
-        return (self.email or "").strip()
 
 
 class MailRoom:
@@ -154,7 +107,7 @@ class MailRoom:
         self._sender = sender
         self._account_url = account_url
         self._clock = clock
-        self._directory = directory
+        self._readers = Readers(self._engine, clock, directory)
         self._places = Places(_AT_ONCE)
 
     async def send_owed(self, limit: int = 50) -> int:
@@ -217,41 +170,44 @@ class MailRoom:
         return False
 
     async def _try(self, owed: _Owed, at: datetime) -> Sent | TryLater | Undeliverable:
-        facts = dict(owed.facts)
-        person = await self._reader(owed, facts)
-        if person is None:
+        reader = await self._reader(owed)
+        if reader is None:
             return Undeliverable("the person is not known", address=True)
-        if person.erased_at is not None:
+        if reader.erased_at is not None:
             return Undeliverable("the person was erased", address=True)
-        asks = not person.address or person.refreshed_at is None or at - person.refreshed_at >= _KNOWN_FOR
+        asks = not reader.is_fresh(at)
         if asks:
-            told = await self._introduced(owed.user_id, person)
-            if isinstance(told, Unavailable) and not person.address:
+            told = await self._readers.ask_anew(reader)
+            if isinstance(told, Unavailable) and not reader.address:
                 return TryLater(f"auth cannot be asked for the address: {told.why}")
-            person = person if isinstance(told, Unavailable) else told
-        outcome = await self._sent_to(person, owed, facts, at)
+            reader = reader if isinstance(told, Unavailable) else told
+        outcome = await self._sent_to(reader, owed, at)
         if isinstance(outcome, Undeliverable) and outcome.address and not asks:  # they may have another one by now
-            told = await self._introduced(owed.user_id, person)
-            if not isinstance(told, Unavailable) and told.address != person.address:
-                return await self._sent_to(told, owed, facts, at)
+            told = await self._readers.ask_anew(reader)
+            if not isinstance(told, Unavailable) and told.address != reader.address:
+                return await self._sent_to(told, owed, at)
         return outcome
 
-    async def _sent_to(
-        self, person: _Reader, owed: _Owed, known: Mapping[str, Any], at: datetime
-    ) -> Sent | TryLater | Undeliverable:
-        facts = dict(known)
-        if not person.address:
+    async def _reader(self, owed: _Owed) -> Reader | None:
+        """A reminder names the method that will be charged; other mails without a payment name none."""
+        reminds = "subscription.charge_planned" in owed.events.split()
+        renewing = _uuid(owed.facts.get("subscription_id")) if reminds else None
+        return await self._readers.find(owed.user_id, _uuid(owed.facts.get("payment_id")), renewing)
+
+    async def _sent_to(self, reader: Reader, owed: _Owed, at: datetime) -> Sent | TryLater | Undeliverable:
+        if not reader.address:
             return Undeliverable("the person has no e-mail address", address=True)
-        if person.name:
-            facts["person_name"] = person.name
-        if person.method_title:
-            facts["method_title"] = person.method_title
+        facts = dict(owed.facts)
+        if reader.name:
+            facts["person_name"] = reader.name
+        if reader.method_title:
+            facts["method_title"] = reader.method_title
         events = tuple(owed.events.split())
         facts |= self._links(facts)
-        letter = render(Letter(events, _language(person.locale), person.zone or DEFAULT_ZONE, facts))
+        letter = render(Letter(events, _language(reader.locale), reader.zone or DEFAULT_ZONE, facts))
         return await self._sender.send(
             Mail(
-                to=person.address,
+                to=reader.address,
                 message_id=str(owed.id),  # of the row, hence the same at each try
                 date=at,
                 events=events,
@@ -261,29 +217,6 @@ class MailRoom:
                 html=letter.html,
             )
         )
-
-    async def _reader(self, owed: _Owed, facts: Mapping[str, Any]) -> _Reader | None:
-        """Who reads it, with the title of the method that was charged, or that a reminder says will be, if known.
-
-        Other mails without a payment name no method: nothing is charged there.
-        """
-        reminds = "subscription.charge_planned" in owed.events.split()
-        renewing = _uuid(facts.get("subscription_id")) if reminds else None
-        about = {"reader": owed.user_id, "payment": _uuid(facts.get("payment_id")), "renewing": renewing}
-        async with PostgresLine.alone(self._engine) as line:
-            row = await line.row(_READER, about)
-        return None if row is None else _Reader(**row)
-
-    async def _introduced(self, user_id: UUID, known: _Reader) -> _Reader | Unavailable:
-        """As auth knows them, where it does; kept for the next mail."""
-        told = await self._directory.person(user_id) if self._directory is not None else None
-        if told is None or isinstance(told, Unavailable):
-            return told or known
-        said = {name: getattr(told, name) or getattr(known, name) for name in ("email", "name", "locale", "zone")}
-        known_still = update(users).where(users.c.id == user_id, users.c.erased_at.is_(None))
-        async with self._engine.connect() as connection:
-            await connection.execute(known_still.values(**said, refreshed_at=self._clock.now()))
-        return replace(known, **said)
 
     def _links(self, facts: Mapping[str, Any]) -> dict[str, str]:
         """The cinema's page, told what the mail is about: the API's own addresses want a token, which no mail has."""
