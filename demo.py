@@ -29,8 +29,8 @@ from settings import ClockKind, Settings
 
 _T = TypeVar("_T")
 _MOSCOW = ZoneInfo("Europe/Moscow")
-_GOOD_CARD = "5555555555554444"
-_EMPTY_CARD = "5555555555554600"
+GOOD_CARD = "5555555555554444"
+EMPTY_CARD = "5555555555554600"
 _PATIENCE_S = 15.0
 _PLANS = (
     ("premium", "Премиум", "Все фильмы и сериалы в 4K", "499.00"),
@@ -113,7 +113,7 @@ class _Demo:
         made = reply.json()["payment"]
         url = self._page_of(made)
         self._tell(f"The payment page: {url}")
-        self._enter_card(url, _GOOD_CARD)
+        self._enter_card(url, GOOD_CARD)
         started = time.monotonic()
         paid = self._payment(person, made["id"], "succeeded")
         self._show(paid, "status", "amount", "period", "payment_method")
@@ -133,7 +133,7 @@ class _Demo:
 
     def _pays_with_token_and_gets_it_back(self, person: _Person) -> None:
         self._chapter(f"{person.name} pays with the card form of the cinema's own page, and asks the money back")
-        reply = self._subscribe(person, "premium", {"type": "token", "payment_token": self._card_token(_GOOD_CARD)})
+        reply = self._subscribe(person, "premium", {"type": "token", "payment_token": self._card_token(GOOD_CARD)})
         made = reply.json()
         paid = self._payment(person, made["payment"]["id"], "succeeded")
         self._show(paid, "status", "amount", "payment_method")
@@ -152,7 +152,7 @@ class _Demo:
 
     def _card_is_declined(self, person: _Person) -> None:
         self._chapter(f"{person.name}'s card has no money")
-        reply = self._subscribe(person, "premium", {"type": "token", "payment_token": self._card_token(_EMPTY_CARD)})
+        reply = self._subscribe(person, "premium", {"type": "token", "payment_token": self._card_token(EMPTY_CARD)})
         refused = self._payment(person, reply.json()["payment"]["id"], "canceled")
         self._show(refused, "status", "cancellation")
         self._mail(person, "payment.failed")
@@ -187,7 +187,7 @@ class _Demo:
         begin = _next_31_january(service.clock.now())
         self._chapter(f"A year of {person.name}, who begins on the 31st of January")
         go_to(begin)
-        payment = {"type": "token", "payment_token": self._card_token(_GOOD_CARD)}
+        payment = {"type": "token", "payment_token": self._card_token(GOOD_CARD)}
         made = self._subscribe(person, "premium", payment).json()["payment"]
         self._payment(person, made["id"], "succeeded")
         go_to(_month_later(begin, 1))

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import text
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 import settings as settings_module
 from bootstrap import Service, build, token_verifier
@@ -64,7 +64,7 @@ def _add_health(app: FastAPI, service: Service) -> None:
         ready = found["postgres"] == "ok"
         return JSONResponse({"status": "ready" if ready else "not ready", **found}, 200 if ready else 503)
 
-    @app.get("/metrics", tags=["Health"])
+    @app.get("/metrics", tags=["Health"], response_class=PlainTextResponse)
     async def show_metrics() -> Response:
         """For Prometheus; what waits in Postgres is left out while that is away."""
         try:
