@@ -102,9 +102,8 @@ class PanelSettings(BaseSettings):
     @field_validator("database_url", "admin_reads_url")
     @classmethod
     def _postgres(cls, value: str | None) -> str | None:
-        several = value is not None and "," in urlsplit(value).netloc  # hosts, as libpq reads them
-        if several and str(value).startswith(_POSTGRES):
-            return value
+        if value is not None and re.match(r"postgres(?:ql)?://[^/?]*,", value):
+            return value  # several hosts, which libpq knows how to read
         return _with_scheme(value, "postgresql://user:password@host:port/name", *_POSTGRES, host=False)
 
     @field_validator("database_url")
@@ -396,7 +395,7 @@ def _with_scheme(value: str | None, expected: str, *schemes: str, host: bool = T
         return None
     try:
         parts = urlsplit(value)
-        usable = value.startswith(schemes) and (parts.port != 0) and (bool(parts.hostname) or not host)
+        usable = value.startswith(schemes) and parts.port != 0 and (bool(parts.hostname) or not host)
     except ValueError:  # a port that is no number, brackets that are left open
         usable = False
     if not usable:

@@ -79,6 +79,7 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "refund_amount_differs": ("Refund: another amount there", "Возврат: там другая сумма"),
     "payment_needs_capture": ("Payment is held there until it is taken", "Платёж ждёт подтверждения в кабинете"),
     "payment_reason_unknown": ("Refused for a reason that is new", "Отказ по неизвестной причине"),
+    "payment_forbidden": ("The shop lacks the right to charge like that", "У магазина нет права на такое списание"),
     "refund_canceled": ("Refund refused", "Возврат отклонён"),
     "subscription_stranded": ("Subscription waits for nothing", "Подписка застряла"),
     "cabinet_refund_exceeds": ("Returned in the cabinet: more than was paid", "Возврат в кабинете больше платежа"),

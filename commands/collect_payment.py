@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,7 +11,16 @@ from uuid import UUID
 from commands.card_payment import BringItAgain, can_be_sent, card_data, what_it_means
 from commands.instruments import binding_request, charge_request
 from commands.may_charge import may_charge_it
-from commands.patience import KEY_MARGIN, TO_SPARE, is_from_the_future, once_more, said_twice, searched, worth_a_list
+from commands.patience import (
+    KEY_MARGIN,
+    LIST_PATIENCE_S,
+    TO_SPARE,
+    is_from_the_future,
+    once_more,
+    said_twice,
+    searched,
+    worth_a_list,
+)
 from commands.settle_payment import Collected, News, SettlePayment, settle_payment
 from commands.world import World
 from domain.cards import Cvc
@@ -141,15 +152,11 @@ async def _news_of(
         found = await look(payment.provider_payment_id)
         if isinstance(found, NotFound):  # an object that was there does not vanish: it is no news of how it ended
             found = Silence("the payment system does not find its own payment")
-        listed = await _listed(payment, system, world) if isinstance(found, Silence) else None
-        return listed if listed and listed.provider_payment_id == payment.provider_payment_id else found
-    listed = await _listed(payment, system, world)
-    if listed is not None:
-        return listed
+        return await _or_listed(found, payment, system, world)
     if isinstance(request, BindingRequest):
         return await system.create_binding(request)
     if isinstance(request, ChargeRequest):
-        return await system.create_payment(request)
+        return await _or_listed(await system.create_payment(request), payment, system, world)
     found = await _find(payment, system, world)
     if isinstance(found, NotFound) and not _is_forgotten(age, system):
         # It may still be on its way there: only a payment system that has forgotten the key is believed.
@@ -175,13 +182,20 @@ async def _believed(
     return said_twice(said, payment.last_silence)
 
 
-async def _listed(payment: Payment, system: PaymentSystem, world: World) -> PaymentSnapshot | None:
-    """Where asking in other ways leads to nothing, the list may tell; None says nothing of how it ended."""
-    window = worth_a_list(payment.asks, payment.created_at, world)
+async def _or_listed(
+    said: PaymentSnapshot | Refused | Silence, payment: Payment, system: PaymentSystem, world: World
+) -> PaymentSnapshot | Refused | Silence:
+    """Where asking in other ways leads to nothing, the list may tell; that it does not says nothing of how it ended."""
+    window = worth_a_list(said, payment.asks, payment.created_at, world)
     if window is None or payment.kind is PaymentKind.BINDING:
-        return None
-    found = await system.find_payment(payment.id, *window)
-    return found if isinstance(found, PaymentSnapshot) else None
+        return said
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LIST_PATIENCE_S):
+            found = await system.find_payment(payment.id, *window)
+        known_as = payment.provider_payment_id
+        if isinstance(found, PaymentSnapshot) and known_as in (None, found.provider_payment_id):
+            return found
+    return said
 
 
 async def _find(payment: Payment, system: PaymentSystem, world: World) -> PaymentSnapshot | NotFound | Silence:

@@ -29,6 +29,8 @@ UNRESOLVED_CASE_AFTER = timedelta(days=3)
 """An outcome unknown for so long is shown to a person; asking goes on."""
 
 
+LIST_PATIENCE_S = 10.0
+"""How long a list is read for what it may tell."""
 _LISTED_AFTER = 3
 _LISTED_WITHIN = timedelta(hours=1)
 _AROUND = timedelta(minutes=5)
@@ -38,14 +40,15 @@ KEY_MARGIN = CLOCKS_DIFFER_BY
 """A key is trusted for this much less than the payment system promises, and believed to be forgotten so much later."""
 
 
-def worth_a_list(asks: int, made_at: datetime, world: World) -> tuple[datetime, datetime] | None:
-    """Between which instants to look in the list as well, where asking in another way has led to nothing.
+def worth_a_list(said: object, asks: int, made_at: datetime, world: World) -> tuple[datetime, datetime] | None:
+    """Between which instants to look in the list as well, where asking in other ways led to silence again and again.
 
     None at first, and after an hour, when the list of that time is long by now: the nightly comparison reads it once
-    for all. What it does not list may be there all the same.
+    for all. What was not even sent has nothing to be found.
     """
     now = max(world.clock.now(), made_at)
-    if asks < _LISTED_AFTER or now - made_at > _LISTED_WITHIN:
+    silent = isinstance(said, Silence) and not said.unsent and not said.conflict
+    if not silent or asks < _LISTED_AFTER or now - made_at > _LISTED_WITHIN:
         return None
     return made_at - _AROUND, now + _AROUND
 

@@ -25,13 +25,15 @@ _SHORTEST = timedelta(seconds=1)
 class ReconcileDay:
     """`stage`: do the refunds or the payments of that day; refunds of all days go before payments of any.
 
-    `codes`: under which the registry knows the payment system's account; the report bears the first.
+    `codes`: under which the registry knows the payment system's account; the report bears the first. `waited_out`: see
+    Comparison; it holds for the first piece.
     """
 
     codes: Sequence[str]
     day: date
     stage: Stage
     piece: int = PIECE
+    waited_out: bool = False
 
     @property
     def payment_system(self) -> str:
@@ -61,9 +63,9 @@ async def reconcile_day(
         return
     around = (command.codes, system, open_uow, world, day.begin_repair)
     if command.stage is Stage.REFUNDS:
-        await day.go(CompareRefunds(*around))
+        await day.go(CompareRefunds(*around, waited_out=command.waited_out))
     else:
-        await day.go(ComparePayments(*around))
+        await day.go(ComparePayments(*around, waited_out=command.waited_out))
 
 
 async def _open(command: ReconcileDay, open_uow: OpenUnitOfWork, world: World) -> Report:
@@ -104,6 +106,7 @@ class _Day:
                 continue
             found = await comparison.compare(listed, since, until)
             await self._commit_piece(found, len(listed), until)
+            comparison.waited_out = False
             if len(listed) <= self._command.piece // 4:
                 length = (until - since) * 2
         await self._commit_stage()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,6 +12,7 @@ from uuid import UUID
 from commands.patience import (
     IN_FLIGHT,
     KEY_MARGIN,
+    LIST_PATIENCE_S,
     TO_SPARE,
     is_from_the_future,
     once_more,
@@ -90,8 +93,8 @@ async def _news_of(
         refund = await _with_lapsed_key(refund, open_uow, world)
     if not refund.key_lapsed:
         request = _request(refund, payment, payment.provider_payment_id)
-        listed = await _listed(refund, system, world)
-        return listed or await _sent(request, refund, system, world, is_first=is_first)
+        said = await _sent(request, refund, system, world, is_first=is_first)
+        return await _or_listed(said, refund, system, world)
     began = world.wall.now()
     found = await _find(refund, system, world)
     if not isinstance(found, NotFound):
@@ -112,8 +115,7 @@ async def _told_of(refund: Refund, provider_refund_id: str, system: PaymentSyste
     found = await system.get_refund(provider_refund_id)
     if isinstance(found, NotFound):
         found = Silence("the payment system does not find its own refund")
-    listed = await _listed(refund, system, world) if isinstance(found, Silence) else None
-    return listed if listed and listed.provider_refund_id == provider_refund_id else found
+    return await _or_listed(found, refund, system, world)
 
 
 async def _sent(
@@ -132,11 +134,17 @@ async def _sent(
     return said if is_first else said_twice(said, refund.last_silence)
 
 
-async def _listed(refund: Refund, system: PaymentSystem, world: World) -> RefundSnapshot | None:
-    """Where asking in other ways leads to nothing, the list may tell; None says nothing of how it ended."""
-    window = worth_a_list(refund.asks, refund.key_since, world)
-    found = await system.find_refund(refund.id, *window) if window is not None else None
-    return found if isinstance(found, RefundSnapshot) else None
+async def _or_listed(said: RefundNews, refund: Refund, system: PaymentSystem, world: World) -> RefundNews:
+    """Where asking in other ways leads to nothing, the list may tell; that it does not says nothing of how it ended."""
+    window = worth_a_list(said, refund.asks, refund.key_since, world)
+    if window is None:
+        return said
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LIST_PATIENCE_S):
+            found = await system.find_refund(refund.id, *window)
+        if isinstance(found, RefundSnapshot) and refund.provider_refund_id in (None, found.provider_refund_id):
+            return found
+    return said
 
 
 async def _find(refund: Refund, system: PaymentSystem, world: World) -> RefundSnapshot | NotFound | Silence:

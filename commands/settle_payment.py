@@ -229,9 +229,7 @@ class _Settlement:
         if advice_for(why.reason) is RetryAdvice.UNKNOWN:
             await self._case("payment_reason_unknown", f"It was canceled for {why.reason!r}, which nobody here knows.")
         elif why.reason == FORBIDDEN:
-            await self._case(
-                "payment_reason_unknown", "The payment system says that the shop may not charge like that."
-            )
+            await self._case("payment_forbidden", "The payment system says that the shop may not charge like that.")
         changes_plan = self.payment.kind is PaymentKind.PLAN_CHANGE  # whose person waits for it, whatever else was paid
         if not changes_plan and not subscription.waits_for(self.payment.period_number):  # paid otherwise: not missed
             self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})

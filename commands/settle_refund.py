@@ -161,7 +161,8 @@ class _Settlement:
     async def _facts(self) -> dict[str, object]:
         plan = await self.uow.plans.by_id(self.payment.plan_id)
         subscription = await self.uow.subscriptions.find(self.refund.subscription_id)
-        ended = subscription is not None and subscription.has_ended
+        ends = self.refund.ends_subscription and self.refund.status is RefundStatus.SUCCEEDED
+        ended = ends or (subscription is not None and subscription.has_ended)
         return {**facts.of_refund(self.refund, self.payment, plan), "subscription_ended": ended}
 
     def _ask_again(self, after: timedelta) -> None:

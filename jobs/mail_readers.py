@@ -85,12 +85,14 @@ class Readers:
         return None if row is None else Reader(**row)
 
     async def ask_anew(self, known: Reader) -> Reader | Unavailable:
-        """As auth knows them, where it does; kept for the next mail."""
-        told = await self._directory.person(known.id) if self._directory is not None else None
-        if told is None or isinstance(told, Unavailable):
-            return told or known
-        said = {name: getattr(told, name) or getattr(known, name) for name in ("email", "name", "locale", "zone")}
-        not_erased = update(users).where(users.c.id == known.id, users.c.erased_at.is_(None))
+        """As auth knows them, where it does, which is kept. Without an address if they were erased meanwhile."""
+        if self._directory is None:
+            return known
+        told = await self._directory.person(known.id)
+        if isinstance(told, Unavailable):
+            return told
+        said = {name: value for name in ("email", "name", "locale", "zone") if (value := getattr(told, name, None))}
+        kept = update(users).where(users.c.id == known.id).values(**said, refreshed_at=self._clock.now())
         async with self._engine.connect() as connection:
-            await connection.execute(not_erased.values(**said, refreshed_at=self._clock.now()))
-        return replace(known, **said)
+            written = (await connection.execute(kept.where(users.c.erased_at.is_(None)).returning(users.c.id))).first()
+        return replace(known, **said) if written else replace(known, email=None)

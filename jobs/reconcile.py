@@ -165,23 +165,27 @@ class _Reconciliation:
     async def _stage(self, codes: list[str], day: date, stage: Stage, bar: Progress, task: TaskID) -> None:
         """Silence is waited out for a little while; each piece that is compared renews the patience."""
         service, pauses = self._service, list(self._pauses_s)
-        before = bar.tasks[task].completed
+        before, waited_out = bar.tasks[task].completed, False
 
         def tell(piece: Piece) -> None:
-            pauses[:] = self._pauses_s
+            nonlocal waited_out
+            pauses[:], waited_out = self._pauses_s, False
             self._note(piece, stage)
             done = before + _share(piece.report)
             bar.update(task, completed=done, description=f"{codes[0]} {day:%d.%m.%Y} {stage}")
 
-        command = ReconcileDay(codes, day, stage, self._piece)
         while True:
+            command = ReconcileDay(codes, day, stage, self._piece, waited_out)
             try:
                 await reconcile_day(command, service.transactions(), service.world, tell)
                 return
             except PaymentSystemSilent:
-                if not pauses:
+                if waited_out:
                     raise
-            await asyncio.sleep(pauses.pop(0))
+            if pauses:
+                await asyncio.sleep(pauses.pop(0))
+            else:
+                waited_out = True
 
     def _note(self, piece: Piece, stage: Stage) -> None:
         if stage is Stage.REFUNDS:

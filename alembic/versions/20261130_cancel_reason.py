@@ -14,6 +14,8 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("subscriptions", sa.Column("cancel_reason", sa.Text(), nullable=True))
+    # Second keys are spelled with a dash now: what is under way under an older one is looked for before it is sent again.
+    op.execute("UPDATE refunds SET key_lapsed = true WHERE key_number > 1 AND status IN ('pending', 'unknown')")
 
 
 def downgrade() -> None:

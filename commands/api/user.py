@@ -68,7 +68,7 @@ def person_of(caller: Caller) -> Person:
     return Person(_user_id(caller), caller.email, caller.name, caller.locale, caller.zoneinfo)
 
 
-async def _execute(
+async def _execute_for_them(
     request: Request,
     body: BaseModel | None,
     handle: Callable[[UnitOfWork], Awaitable[object]],
@@ -128,7 +128,7 @@ async def post_payment(request: Request, subscription_id: UUID, body: PayBody, c
     """Pay a past-due subscription."""
     command = PaySubscription(_user_id(caller), subscription_id, choice(body.payment), body.payment_system)
     world = side_of(request).world
-    return await _execute(request, body, lambda uow: pay_subscription(command, uow, world), show_payment)
+    return await _execute_for_them(request, body, lambda uow: pay_subscription(command, uow, world), show_payment)
 
 
 @router.post("/subscriptions/{subscription_id}/cancel", responses=replies(Subscribed, 200))
@@ -139,7 +139,9 @@ async def post_cancel(
     asked = body or CancelBody()
     command = CancelSubscription(_user_id(caller), subscription_id, asked.when, asked.reason)
     world = side_of(request).world
-    return await _execute(request, asked, lambda uow: cancel_subscription(command, uow, world), show_subscription)
+    return await _execute_for_them(
+        request, asked, lambda uow: cancel_subscription(command, uow, world), show_subscription
+    )
 
 
 @router.post("/subscriptions/{subscription_id}/resume", responses=replies(Subscribed, 200))
@@ -149,7 +151,7 @@ async def post_resume(
     """Take a planned cancellation back."""
     command = ResumeSubscription(_user_id(caller), subscription_id)
     world = side_of(request).world
-    return await _execute(
+    return await _execute_for_them(
         request, body or NoBody(), lambda uow: resume_subscription(command, uow, world), show_subscription
     )
 
@@ -181,7 +183,7 @@ async def post_change_plan(
         choice(body.payment) if body.payment is not None else None,
     )
     world = side_of(request).world
-    return await _execute(request, body, lambda uow: change_plan(command, uow, world), show)
+    return await _execute_for_them(request, body, lambda uow: change_plan(command, uow, world), show)
 
 
 @router.post("/subscriptions/{subscription_id}/refunds", status_code=202, responses=replies(Refunded, 202))
@@ -192,7 +194,7 @@ async def post_refund(
     asked = body or RefundBody()
     command = RequestRefund(_user_id(caller), subscription_id, asked.reason)
     world = side_of(request).world
-    return await _execute(request, asked, lambda uow: request_refund(command, uow, world), show_refund)
+    return await _execute_for_them(request, asked, lambda uow: request_refund(command, uow, world), show_refund)
 
 
 @router.patch("/payment-methods/{payment_method_id}", responses=replies(PaymentMethodShape, 200))
@@ -205,7 +207,7 @@ async def patch_payment_method(
         return 200, await documents.payment_method(method.id)
 
     command = ChoosePaymentMethod(_user_id(caller), payment_method_id)
-    return await _execute(request, body, lambda uow: choose_payment_method(command, uow), show)
+    return await _execute_for_them(request, body, lambda uow: choose_payment_method(command, uow), show)
 
 
 @router.delete("/payment-methods/{payment_method_id}", responses=replies(WillEndReply, 200))
@@ -217,4 +219,4 @@ async def delete_payment_method(request: Request, payment_method_id: UUID, calle
 
     command = RemovePaymentMethod(_user_id(caller), payment_method_id)
     world = side_of(request).world
-    return await _execute(request, None, lambda uow: remove_payment_method(command, uow, world), show)
+    return await _execute_for_them(request, None, lambda uow: remove_payment_method(command, uow, world), show)

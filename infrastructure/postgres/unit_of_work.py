@@ -170,7 +170,7 @@ class PostgresUnitOfWork:
         await self.connection.execute(
             update(tables.users)
             .where(tables.users.c.id == person.id, tables.users.c.erased_at.is_(None), differs)
-            .values(**said, refreshed_at=self._around.clock.now())
+            .values(**said, refreshed_at=None)  # a token may be older than what auth says: it is asked before a mail
         )
 
     async def erase_person(self, user_id: UUID, at: datetime) -> datetime | None:

@@ -307,6 +307,27 @@ async def test_an_old_address_serves_while_auth_says_nothing_better(
     assert [message["to"] for message in await around.mailbox.messages()] == [["old@example.org"]]
 
 
+async def test_of_whom_auth_knows_nothing_it_is_asked_once_a_day(around: Surroundings) -> None:
+    person, register = await around.person(refreshed_at=None), Register(None)
+    for _ in range(2):
+        await around.owe(person)
+        assert await around.room(directory=register).send_owed() == 1
+    assert register.asked == 1
+
+
+async def test_who_is_erased_while_auth_is_asked_is_sent_nothing(around: Surroundings) -> None:
+    person = await around.person(refreshed_at=None)
+    await around.owe(person)
+
+    class Slow(Register):
+        async def person(self, user_id: UUID) -> Person | Unavailable | None:
+            await around.write(update(users).where(users.c.id == person).values(erased_at=NOW, email=None))
+            return await super().person(user_id)
+
+    assert await around.room(directory=Slow(Person(person, email="new@example.org"))).send_owed() == 0
+    assert await around.mailbox.messages() == []
+
+
 async def test_an_address_that_is_none_is_asked_for_anew_before_the_mail_is_given_up(around: Surroundings) -> None:
     person = await around.person(email="nobody at all", refreshed_at=NOW)
     mail_id = await around.owe(person)

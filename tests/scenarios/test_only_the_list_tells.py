@@ -90,7 +90,7 @@ async def test_a_shop_that_lacks_a_right_for_a_while_loses_no_renewals(
         await until_end(cinema, denis)
     assert (await denis.subscription())["status"] == "past_due"
     assert (await _last_payment(denis))["cancellation"]["reason"] == "forbidden"
-    assert "payment_reason_unknown" in await cinema.open_cases(), "an administrator is told"
+    assert "payment_forbidden" in await cinema.open_cases(), "an administrator is told"
 
     await cinema.time_passes(days=1, minutes=5)
 

@@ -98,6 +98,7 @@ async def test_what_a_later_token_says_of_the_person_is_kept(cinema: Cinema) -> 
 
     await vera.posts(f"/v1/subscriptions/{its_id}/cancel", {})
 
+    columns = users.c.email, users.c.zone, users.c.refreshed_at
     async with cinema.service.engine.connect() as connection:
-        row = (await connection.execute(select(users.c.email, users.c.zone).where(users.c.id == vera.id))).one()
-    assert tuple(row) == ("new@example.org", "Asia/Omsk")
+        row = (await connection.execute(select(*columns).where(users.c.id == vera.id))).one()
+    assert tuple(row) == ("new@example.org", "Asia/Omsk", None), "auth has the last word, before the next mail"

@@ -51,6 +51,14 @@ async def test_a_payment_system_that_falls_silent_half_way_is_gone_on_with(
     assert first.payments + second.payments == 8, "what was compared is not compared again"
 
 
+async def test_an_object_that_is_silent_for_a_moment_is_waited_for_and_no_case(cinema: Cinema) -> None:
+    await sold(cinema)
+    await sql(cinema, "UPDATE payments SET amount = 49800")
+    await cinema.yookassa.fault("get_payment", "error_500", times=2)
+    run = await compared(cinema, pauses_s=(0.01, 0.01))
+    assert (kinds(run), run.stopped) == (["amount_differs case"], [])
+
+
 async def test_a_payment_system_that_does_not_answer_is_waited_for_a_little_and_then_left(cinema: Cinema) -> None:
     _, sale = await sold(cinema)
     await sql(cinema, "DELETE FROM payments WHERE id = :id", id=sale["payment"]["id"])

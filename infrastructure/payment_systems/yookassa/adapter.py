@@ -193,7 +193,7 @@ class YooKassa(PaymentSystem):
     ) -> _Snapshot | NotFound | Silence:
         if not OBJECT_ID.fullmatch(object_id):
             return NotFound()
-        answer = await self._ask(call, lambda client: client.get(f"{path}/{object_id}"), deadline)
+        answer = await self._ask(call, lambda client: client.get(f"{path}/{object_id}"), deadline, of_one=True)
         if isinstance(answer, Refused):
             if answer.code == "not_found" or _names_id(answer):
                 return NotFound()
@@ -268,9 +268,9 @@ class YooKassa(PaymentSystem):
         return page
 
     async def _ask(
-        self, call: str, ask: Callable[[Client], None], deadline: float
+        self, call: str, ask: Callable[[Client], None], deadline: float, *, of_one: bool = False
     ) -> Mapping[str, object] | Refused | Silence:
-        """One exchange with its line in the log: never headers, never bodies."""
+        """One exchange with its line in the log: never headers, never bodies. `of_one`: see `verdict`."""
         began = time.monotonic()
         status: int | None = None
         answer: Mapping[str, object] | Refused | Silence
@@ -280,7 +280,7 @@ class YooKassa(PaymentSystem):
             answer = Silence(str(error))
         else:
             status = exchange.status_code
-            answer = verdict(exchange)
+            answer = verdict(exchange, of_one=of_one)
         words = {"system": "yookassa", "call": call, "status": status, "ms": round((time.monotonic() - began) * 1000)}
         match answer:
             case Silence(why=why):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -16,12 +17,17 @@ from infrastructure.payment_systems.yookassa.raw import clean
 # The documented ways of saying no. Others (408, 409, 425, …) may come from something that stands between us,
 # or while the first call under the same key is still at work: they decide nothing.
 _REFUSALS = frozenset({400, 403, 404, 405, 410, 415})
+_DENIALS = frozenset({400, 404, 410})
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _LONGEST_PAUSE_S = 3600.0
 
 
-def verdict(exchange: Exchange) -> Mapping[str, object] | Refused | Silence:
-    """The body of a 200 or 201, as received; a well-formed refusal; or silence."""
+def verdict(exchange: Exchange, *, of_one: bool = False) -> Mapping[str, object] | Refused | Silence:
+    """The body of a 200 or 201, as received; a well-formed refusal; or silence.
+
+    `of_one`: an object was asked for by its id, which a forger may have made up. What denies it in whatever words is
+    there; ten such denials must not stop all else.
+    """
     status = exchange.status_code
     if status is None:
         return Silence(f"no answer: {exchange.error or 'nothing arrived'}")
@@ -44,15 +50,15 @@ def verdict(exchange: Exchange) -> Mapping[str, object] | Refused | Silence:
         return Silence("our credentials were not accepted (401)")
     if status not in _REFUSALS:
         return Silence(f"HTTP {status}", pause)
-    return _refusal(status, body)
+    refusal = _refusal(status, body or {})
+    denies = of_one and status in _DENIALS and isinstance(refusal, Silence)
+    return replace(refusal, only_this=True) if denies and isinstance(refusal, Silence) else refusal
 
 
-def _refusal(status: int, body: Mapping[str, object] | None) -> Refused | Silence:
-    body = body or {}
+def _refusal(status: int, body: Mapping[str, object]) -> Refused | Silence:
     code, detail, parameter = body.get("code"), body.get("description"), body.get("parameter")
     if body.get("type") != "error" or not isinstance(code, str) or not _CODE.fullmatch(code):
-        # Somebody is there and speaks of this request: strangers' ids that forgers make up must not stop all else.
-        return Silence(f"HTTP {status} without a readable reason", only_this=True)
+        return Silence(f"HTTP {status} without a readable reason")
     if isinstance(parameter, str) and parameter.lower() == "idempotence-key":
         # The key was used before with another body: what became of that first call this answer does not tell.
         return Silence("the key was used before with another body", only_this=True, conflict=True)
