@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,5 +81,8 @@ class PaymentHistory(Protocol):
 
 
 def searchable(text: str) -> str:
-    """Text as it is searched: small letters, ё as е, words with single spaces between."""
-    return _NO_WORD.sub(" ", text.lower().replace("ё", "е")).strip()
+    """Text as it is searched: small letters, ё as е, words with single spaces between.
+
+    Composed first: text that was copied from elsewhere may spell ё and й as two signs each.
+    """
+    return _NO_WORD.sub(" ", unicodedata.normalize("NFC", text).lower().replace("ё", "е")).strip()

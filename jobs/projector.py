@@ -119,8 +119,11 @@ async def run(settings: Settings) -> None:
     await asyncio.wait({work, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     for task in (said, work):
         task.cancel()
-    await asyncio.gather(said, work, return_exceptions=True)
+    results = await asyncio.gather(said, work, return_exceptions=True)
     await wired.close()
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
 
 
 async def _say_ready(projector: Projector) -> None:

@@ -37,9 +37,14 @@ class Sources:
         return PostgresDocuments(connection, self.base_url, self.rules, now or self.clock.now())
 
     async def caught_up(self, request: Request, projection: str) -> bool:
-        """Whether the projection shows what the caller's token stands for; waits for it a moment."""
+        """Whether the projection shows what the caller's token stands for; waits for it a moment, once a request."""
         written: tuple[int, int] | None = request.state.written
-        return written is None or await is_projected(self.engine, projection, written)
+        if written is None:
+            return True
+        found: bool | None = getattr(request.state, "caught_up", None)  # a route whose shortcut has waited already
+        if found is None:
+            found = request.state.caught_up = await is_projected(self.engine, projection, written)
+        return found
 
 
 def make_sources(

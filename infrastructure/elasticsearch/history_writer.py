@@ -12,7 +12,8 @@ from infrastructure.elasticsearch.indices import HistoryIndices, HistoryIsGone
 from infrastructure.elasticsearch.line import ElasticsearchLine, ElasticsearchRefusal, ElasticsearchUnavailable
 
 _LATE: Final = 409
-_OVERLOADED: Final = 429
+_NOT_NOW: Final = frozenset({401, 403, 429})
+"""Closed to us, blocked or overloaded: no word about the document."""
 _PATIENCE_S: Final = 15.0
 
 
@@ -75,7 +76,7 @@ class HistoryWriter:
             if status == 404:
                 self._indices.forget()
                 raise HistoryIsGone(kind)
-            if status == _OVERLOADED or (isinstance(status, int) and status >= 500):
+            if status in _NOT_NOW or (isinstance(status, int) and status >= 500):
                 raise ElasticsearchUnavailable(f"bulk item: {status} {kind}")
             refused[document.id] = f"{status} {kind}"
         return refused

@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,6 +70,8 @@ class RequestSurroundings:
                     raise _too_large()
                 counted = receive if scope["method"] in ("GET", "HEAD") else _Counted(receive, self._max)
                 await self._app(scope, counted, send_with_id)
+            except ClientDisconnect:
+                log.info("request_broken_off", path=scope["path"])  # nobody is there to be answered
             except Exception as error:
                 if started:
                     raise

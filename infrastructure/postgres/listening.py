@@ -10,11 +10,14 @@ from typing import Any, Final
 import asyncpg  # type: ignore[import-untyped] # ships no types
 import structlog
 
+from infrastructure.postgres.outage import NO_PRIMARY
+
 log = structlog.get_logger(__name__)
 
 _CHANNEL: Final = "work"
 _PAUSE_S: Final = 0.5
 _ALIVE_S: Final = 5.0
+_AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, NO_PRIMARY)
 
 
 async def listen(database_url: str, table: str, wake: Callable[[], None], connected: Callable[[], None]) -> None:
@@ -25,16 +28,16 @@ async def listen(database_url: str, table: str, wake: Callable[[], None], connec
     while True:
         try:
             connection = await asyncpg.connect(database_url, timeout=5, command_timeout=5)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except _AWAY as error:
             log.warning("postgres_unavailable", error=type(error).__name__)
             await asyncio.sleep(_PAUSE_S)
             continue
         try:
             await _stay(connection, table, wake, connected)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except _AWAY as error:
             log.warning("postgres_went_away", error=type(error).__name__)
         finally:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            with contextlib.suppress(*_AWAY):
                 connection.terminate()
         await asyncio.sleep(_PAUSE_S)
 

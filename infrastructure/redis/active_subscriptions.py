@@ -23,8 +23,12 @@ from infrastructure.redis.line import RedisLine
 PREFIX: Final = "access:"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT: Final = timedelta(microseconds=1)
-_LIFE_S: Final = (60, 86_400)
-"""Shortest and longest life of a key. The shortest outlives any filler that read an older version."""
+_LIFE_S: Final = (60, 3_600)
+"""Shortest and longest life of a key, in seconds.
+
+The shortest outlives any filler that read an older version. For the longest a Redis that came back with an older state, as
+after a failover, can be wrong.
+"""
 
 _PUT: Final = """
 local known = redis.pcall('GET', KEYS[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -145,6 +146,10 @@ async def test_filters(history: PaymentHistory, written: Written, wanted: Histor
         ("GIFTS card", ["english"]),
         ("елка", ["ancient"]),
         ("ведёрком", ["ancient"]),
+        (
+            unicodedata.normalize("NFD", "ведёрком"),
+            ["ancient"],
+        ),  # as some machines spell names of files
         ("4444", ["newest"]),
         ("*4444", ["newest"]),
         ("2d7e-000F-5000", ["newest"]),

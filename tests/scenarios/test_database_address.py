@@ -11,11 +11,13 @@ import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from bootstrap import build, projection_engine
 from infrastructure.postgres.listening import listen
 from infrastructure.postgres.outage import is_outage
 from settings import Settings, SettingsError, load
+from tests.waiting import eventually
 
 
 def _settings(address: str) -> Settings:
@@ -61,6 +63,22 @@ async def test_encryption_that_the_address_asks_for_is_not_done_without(database
         with pytest.raises(Exception, match="SSL") as caught:
             await engine.connect()
         assert is_outage(caught.value)
+
+
+async def test_servers_of_which_none_is_the_primary_are_an_outage_and_are_asked_again(database_url: str) -> None:
+    """In the middle of a switchover: the API answered 500, and workers died."""
+    address = f"{database_url}?target_session_attrs=standby"
+    async for engine in _engines(address):
+        with pytest.raises(Exception, match="target attribute") as caught:
+            await engine.connect()
+        assert is_outage(caught.value)
+
+    with capture_logs() as logs:
+        listening = asyncio.create_task(listen(address, "outbox", lambda: None, lambda: None))
+        await eventually(lambda: len(logs) >= 2)
+    assert not listening.done()
+    assert {line["event"] for line in logs} == {"postgres_unavailable"}
+    listening.cancel()
 
 
 async def test_who_listens_takes_the_same_address(database_url: str) -> None:

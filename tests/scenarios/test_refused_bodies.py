@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from infrastructure.postgres.tables import inbox
 from tests.scenarios.cinema import Cinema
@@ -51,6 +52,39 @@ async def test_of_an_unreadable_uuid_no_letter_is_repeated(cinema: Cinema) -> No
     reply = await cinema.as_admin("POST", "/internal/v1/renewals", {"subscription_id": "ж" * 36})
     assert "ж" not in reply.text
     assert reply.json()["errors"] == [{"field": "subscription_id", "message": "Input should be a valid UUID"}]
+
+
+async def test_a_caller_who_hangs_up_is_no_failure_of_ours(cinema: Cinema) -> None:
+    """Half a body was a 500 with a traceback: a flaky phone, or anybody, filled the log and the figures."""
+    app = cinema.api._transport.app  # type: ignore[attr-defined] # httpx's, over ASGI
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/webhooks/yookassa",
+        "raw_path": b"/webhooks/yookassa",
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+        "asgi": {"version": "3.0"},
+        "headers": [(b"content-type", b"application/json"), (b"content-length", b"10")],
+        "client": ("127.0.0.1", 1),
+        "server": ("billing", 80),
+    }
+    heard: list[dict[str, Any]] = [{"type": "http.request", "body": b"{", "more_body": True}]
+    said = iter([*heard, {"type": "http.disconnect"}])
+    answers: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return next(said)
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    with capture_logs() as logs:
+        await app(scope, receive, send)
+    assert answers == []
+    assert [line["event"] for line in logs] == ["request_broken_off"]
 
 
 async def test_names_of_any_length_are_told_as_far_as_anybody_reads_them(cinema: Cinema) -> None:
