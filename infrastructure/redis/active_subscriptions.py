@@ -26,8 +26,8 @@ _INSTANT: Final = timedelta(microseconds=1)
 _LIFE_S: Final = (60, 3_600)
 """Shortest and longest life of a key, in seconds.
 
-The shortest outlives any filler that read an older version. For the longest a Redis that came back with an older state, as
-after a failover, can be wrong.
+The shortest outlives any filler that read an older version. For the longest a Redis that came back with an older state,
+as after a failover, can be wrong.
 """
 
 _PUT: Final = """
