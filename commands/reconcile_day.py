@@ -54,7 +54,8 @@ async def reconcile_day(
 ) -> None:
     """Begin a pass over the day, or go on with one; `tell` hears of each piece once it is committed.
 
-    A day whose last pass has ended gets a new one by its refunds; what is known already is not found anew.
+    A day whose last pass has ended, or of which there is more by now, gets a new one by its refunds; what is known
+    already is not found anew.
     Raises PaymentSystemSilent, PaymentSystemUnavailable.
     """
     system = await world.payment_systems.by_code(command.payment_system)
@@ -75,11 +76,22 @@ async def _open(command: ReconcileDay, open_uow: OpenUnitOfWork, world: World) -
         if report is None:
             report = Report.begin(command.payment_system, command.day, now)
             await uow.reconciliations.save(report, None)
-        elif report.stage is Stage.DONE and command.stage is Stage.REFUNDS:
+        elif command.stage is Stage.REFUNDS and (report.stage is Stage.DONE or report.has_grown(now)):
             as_read = (report.passes, report.compared_until)
-            report.begin_again(now)
+            _bring_up_to(report, now)
             await uow.reconciliations.save(report, as_read)
         return report
+
+
+def _bring_up_to(report: Report, now: datetime) -> None:
+    """Its refunds are read up to now before payments of any day are compared by what they come to.
+
+    A pass that was interrupted saw less of the day: a refund of its last hours would be taken for a difference.
+    """
+    if report.stage is Stage.REFUNDS:
+        report.reach_further(now)
+    else:
+        report.begin_again(now)
 
 
 class _Day:

@@ -124,6 +124,14 @@ class Report:
         start, _ = bounds_of(day)
         return cls(payment_system, day, passes=1, stage=Stage.REFUNDS, compared_until=start, started_at=now)
 
+    def has_grown(self, now: datetime) -> bool:
+        """Whether there is more of the day by now than this pass covers."""
+        return self.covers_until < min(bounds_of(self.day)[1], now)
+
+    def reach_further(self, now: datetime) -> None:
+        """The refunds of what has gone of the day since are read in this pass as well."""
+        self.started_at = now
+
     def begin_again(self, now: datetime) -> None:
         """Another pass over the same day; what was found before stays known."""
         self.passes += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 import structlog
 from rich.console import Console
@@ -21,7 +21,6 @@ from infrastructure.postgres.reconciliations import (
     count_open_cases,
     days_with_open_cases,
     finished_days,
-    report_of,
 )
 
 log = structlog.get_logger(__name__)
@@ -77,7 +76,7 @@ async def reconcile(
         raise NoSuchDay(f"there is nothing to compare before {_FIRST_DAY}")
     try:
         async with exclusive(service.engine, _LOCK, wait=False):
-            return await _Reconciliation(service, now, piece, pauses_s).go(day, today)
+            return await _Reconciliation(service, piece, pauses_s).go(day, today)
     except HeldByAnother:
         raise AlreadyReconciling("another reconciliation is under way; wait until it has ended") from None
 
@@ -104,9 +103,8 @@ async def reconcile_nightly(service: Service) -> int:
 
 
 class _Reconciliation:
-    def __init__(self, service: Service, began: datetime, piece: int, pauses_s: Sequence[float]) -> None:
+    def __init__(self, service: Service, piece: int, pauses_s: Sequence[float]) -> None:
         self._service = service
-        self._began = began
         self._piece = piece
         self._pauses_s = pauses_s
         self._run = Run()
@@ -157,10 +155,6 @@ class _Reconciliation:
                     await self._stage(codes, day, stage, bar, task)
                     done += 1
                     bar.update(task, completed=done)
-            for day in days:  # a pass that had been interrupted ends where the day stood when it began
-                if await self._has_grown(codes[0], day):
-                    for stage in (Stage.REFUNDS, Stage.PAYMENTS):
-                        await self._stage(codes, day, stage, bar, task)
 
     async def _stage(self, codes: list[str], day: date, stage: Stage, bar: Progress, task: TaskID) -> None:
         """Silence is waited out for a little while; each piece that is compared renews the patience."""
@@ -194,13 +188,6 @@ class _Reconciliation:
             self._run.payments += piece.compared
         report = piece.report
         self._run.found += [Found(report.payment_system, report.day, finding) for finding in piece.findings]
-
-    async def _has_grown(self, code: str, day: date) -> bool:
-        async with self._service.engine.connect() as connection:
-            report = await report_of(connection, code, day)
-        if report is None or report.stage is not Stage.DONE:
-            return False
-        return report.covers_until < min(bounds_of(day)[1], self._began)
 
 
 def _share(report: Report) -> float:

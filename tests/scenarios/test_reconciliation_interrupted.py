@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from domain.payment_system import PaymentSnapshot, Unreadable
-from domain.reconciliation import Stage
+from domain.reconciliation import Stage, bounds_of, day_of
 from infrastructure.payment_systems.yookassa import YooKassa
 from infrastructure.postgres.reconciliations import report_of
 from jobs.reconcile import AlreadyReconciling
@@ -140,6 +140,28 @@ async def test_a_pass_interrupted_today_and_ended_tomorrow_does_not_leave_the_ev
 
     assert by_provider_id(run) == {evening: "reconcile_unknown_here case"}
     assert await stage_of(cinema) == (Stage.DONE, 2, True)
+
+
+async def test_a_refund_since_an_interrupted_pass_is_no_difference_of_the_older_payment_that_it_is_of(
+    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Older days' payments were compared before the refunds of the day's last hours were read: a case for a night."""
+    _, returned = await sold(cinema)
+    _, changed = await sold(cinema, days=2)
+    await sql(cinema, "UPDATE payments SET amount = 49800 WHERE id = :id", id=changed["payment"]["id"])
+    await sold(cinema, minutes=1)
+    midnight, _ = bounds_of(day_of(cinema.clock.now()))
+    monkeypatch.setattr(YooKassa, "list_payments", _silent_from(midnight))
+    run = await compared(cinema)
+    assert (kinds(run), len(run.stopped)) == (["amount_differs case"], 1)
+    monkeypatch.undo()
+
+    cinema.clock.move(timedelta(hours=1))
+    await cinema.yookassa.cabinet_refund(returned["payment"]["provider_payment_id"], "100.00")
+    cinema.clock.move(timedelta(minutes=5))
+
+    assert kinds(await compared(cinema)) == ["refund_unknown_here repaired"]
+    await nothing_new(cinema, open_cases=1)
 
 
 def _silent_from(instant: datetime) -> Any:
