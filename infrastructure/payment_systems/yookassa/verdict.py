@@ -51,8 +51,9 @@ def verdict(exchange: Exchange, *, of_one: bool = False) -> Mapping[str, object]
     if status not in _REFUSALS:
         return Silence(f"HTTP {status}", pause)
     refusal = _refusal(status, body or {})
-    denies = of_one and status in _DENIALS and isinstance(refusal, Silence)
-    return replace(refusal, only_this=True) if denies and isinstance(refusal, Silence) else refusal
+    if of_one and status in _DENIALS and isinstance(refusal, Silence):
+        refusal = replace(refusal, only_this=True)
+    return refusal
 
 
 def _refusal(status: int, body: Mapping[str, object]) -> Refused | Silence:
