@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, case, func, literal, null, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -167,10 +167,13 @@ class PostgresUnitOfWork:
         if not said:
             return
         differs = func.row(*(tables.users.c[name] for name in said)).is_distinct_from(func.row(*said.values()))
+        # Of somebody new it is the best there is; later a token may be older than what auth says: asked before a mail.
+        now = literal(self._around.clock.now(), tables.users.c.refreshed_at.type)
+        refreshed_at = case((tables.users.c.email.is_(None), now), else_=null())
         await self.connection.execute(
             update(tables.users)
             .where(tables.users.c.id == person.id, tables.users.c.erased_at.is_(None), differs)
-            .values(**said, refreshed_at=None)  # a token may be older than what auth says: it is asked before a mail
+            .values(**said, refreshed_at=refreshed_at)
         )
 
     async def erase_person(self, user_id: UUID, at: datetime) -> datetime | None:

@@ -93,12 +93,12 @@ async def test_while_auth_is_away_the_link_is_given_all_the_same(cinema: Cinema,
 async def test_what_a_later_token_says_of_the_person_is_kept(cinema: Cinema) -> None:
     """Only a new subscription or a stored card did that: reminders went to the old address for ever."""
     vera = await cinema.person()
+    columns = users.c.email, users.c.zone, users.c.refreshed_at
     its_id = (await vera.subscribes("premium", "499.00")).json()["subscription"]["id"]
     vera.token = cinema.token(str(vera.id), email="new@example.org", zoneinfo="Asia/Omsk")
 
     await vera.posts(f"/v1/subscriptions/{its_id}/cancel", {})
 
-    columns = users.c.email, users.c.zone, users.c.refreshed_at
     async with cinema.service.engine.connect() as connection:
         row = (await connection.execute(select(*columns).where(users.c.id == vera.id))).one()
     assert tuple(row) == ("new@example.org", "Asia/Omsk", None), "auth has the last word, before the next mail"
