@@ -14,7 +14,7 @@ from commands.comparison import Comparison, Ours, Theirs
 from commands.world import World
 from domain.payment_system import Unreadable
 from domain.ports import OpenUnitOfWork, UnitOfWork
-from domain.reconciliation import Finding, Outcome, PaymentSystemSilent, Report, Stage
+from domain.reconciliation import Finding, Outcome, PaymentSystemSilent, Report, Stage, bounds_of
 
 PIECE = 200
 """How many objects of the payment system's are compared between two commits of the progress, at most."""
@@ -86,9 +86,11 @@ async def _open(command: ReconcileDay, open_uow: OpenUnitOfWork, world: World) -
 def _bring_up_to(report: Report, now: datetime) -> None:
     """Its refunds are read up to now before payments of any day are compared by what they come to.
 
-    A pass that was interrupted saw less of the day: a refund of its last hours would be taken for a difference.
+    A pass that was interrupted saw less of the day: a refund of its last hours would be taken for a difference. Once
+    the day is over all of it is read anew, for what was read while it went on may have changed since.
     """
-    if report.stage is Stage.REFUNDS:
+    _, end = bounds_of(report.day)
+    if report.stage is Stage.REFUNDS and now < end:
         report.reach_further(now)
     else:
         report.begin_again(now)
@@ -192,8 +194,10 @@ class _Day:
         now, told = self._world.clock.now(), list[Finding]()
         async with self._open_uow() as uow:
             as_read, report = self._as_read(), self.report
+            ends = report.stage is Stage.PAYMENTS
             for finding in report.findings.values():
-                if finding.outcome is Outcome.REPAIRING:  # the repair was made, and a crash cut its report short
+                looked_at = ends or finding.seen_in == report.passes  # else its own stage is still to come
+                if finding.outcome is Outcome.REPAIRING and looked_at:  # it was made, and a crash cut its report short
                     finding.outcome = Outcome.REPAIRED
                     await uow.cases.resolve(*finding.key, now)
                     told.append(finding)

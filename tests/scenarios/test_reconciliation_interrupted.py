@@ -14,7 +14,7 @@ from domain.reconciliation import Stage, bounds_of, day_of
 from infrastructure.payment_systems.yookassa import YooKassa
 from infrastructure.postgres.reconciliations import report_of
 from jobs.reconcile import AlreadyReconciling
-from tests.scenarios.cinema import Cinema
+from tests.scenarios.cinema import GOOD_CARD, Cinema
 from tests.scenarios.compared_books import (
     NOON,
     TODAY,
@@ -164,9 +164,51 @@ async def test_a_refund_since_an_interrupted_pass_is_no_difference_of_the_older_
     await nothing_new(cinema, open_cases=1)
 
 
-def _silent_from(instant: datetime) -> Any:
+async def test_a_day_that_was_read_while_it_went_on_is_read_anew_once_it_is_over(
+    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, first = await sold(cinema, minutes=10)
+    await cinema.yookassa.cabinet_refund(first["payment"]["provider_payment_id"], "100.00")
+    just_after = cinema.clock.now() + timedelta(seconds=1)
+    cinema.clock.move(timedelta(minutes=30))
+    _, second = await sold(cinema, minutes=10)
+    await cinema.yookassa.cabinet_refund(second["payment"]["provider_payment_id"], "100.00")
+    cinema.clock.move(timedelta(minutes=10))
+    monkeypatch.setattr(YooKassa, "list_refunds", _silent_from(just_after, YooKassa.list_refunds))
+    run = await compared(cinema, piece=1)
+    assert (kinds(run), len(run.stopped)) == (["refund_unknown_here repaired"], 1)
+    monkeypatch.undo()
+    await sql(cinema, "DELETE FROM refunds")
+    await sql(cinema, "UPDATE payments SET refunded = 0")
+
+    cinema.clock.move(timedelta(days=1))
+
+    assert kinds(await compared(cinema)) == ["refund_unknown_here repaired"] * 2
+    await nothing_new(cinema, open_cases=0)
+
+
+async def test_a_repair_that_was_cut_short_is_told_once_it_is_made(
+    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sale = (await (await cinema.person()).subscribes("premium", "499.00", card=None)).json()
+    await cinema.yookassa.pay(sale["payment"]["provider_payment_id"], GOOD_CARD)
+    cinema.clock.move(timedelta(hours=2))
+
+    async def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("commands.compare_payments.settle_payment", killed)
+    with pytest.raises(KeyboardInterrupt):
+        await compared(cinema)
+    monkeypatch.undo()
+    cinema.clock.move(timedelta(hours=1))
+
+    assert kinds(await compared(cinema)) == ["state_differs repaired"]
+    await nothing_new(cinema, open_cases=0)
+
+
+def _silent_from(instant: datetime, listing: Any = YooKassa.list_payments) -> Any:
     """The list is read as ever, but what was made from that instant on is never told."""
-    listing = YooKassa.list_payments
 
     async def silent(self: YooKassa, since: datetime, until: datetime) -> AsyncIterator[PaymentSnapshot | Unreadable]:
         if since >= instant:
