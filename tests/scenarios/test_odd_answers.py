@@ -261,6 +261,7 @@ async def test_a_notification_whose_object_cannot_be_read_now_is_followed_again_
     sale = await _waiting_page(cinema, anna)
     await cinema.time_passes(minutes=40)  # the janitor has looked often, and looks seldom by now
     await cinema.yookassa.fault("get_payment", "error_500")
+    await cinema.yookassa.fault("list_payments", "error_500")
     await cinema.yookassa.pay(sale["provider_payment_id"], GOOD_CARD)
     told = {"type": "notification", "event": "payment.succeeded", "object": {"id": sale["provider_payment_id"]}}
     assert (await cinema.api.post("/webhooks/yookassa?from=elsewhere", json=told)).status_code == 200
