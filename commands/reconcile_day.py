@@ -25,14 +25,15 @@ _SHORTEST = timedelta(seconds=1)
 class ReconcileDay:
     """`stage`: do the refunds or the payments of that day; refunds of all days go before payments of any.
 
-    `codes`: under which the registry knows the payment system's account; the report bears the first. `waited_out`: see
-    Comparison; it holds for the first piece.
+    `codes`: under which the registry knows the payment system's account; the report bears the first. `again`: this run
+    was at it before, and goes on where silence stopped it. `waited_out`: see Comparison; it holds for the first piece.
     """
 
     codes: Sequence[str]
     day: date
     stage: Stage
     piece: int = PIECE
+    again: bool = False
     waited_out: bool = False
 
     @property
@@ -76,21 +77,26 @@ async def _open(command: ReconcileDay, open_uow: OpenUnitOfWork, world: World) -
         if report is None:
             report = Report.begin(command.payment_system, command.day, now)
             await uow.reconciliations.save(report, None)
-        elif command.stage is Stage.REFUNDS and (report.stage is Stage.DONE or report.has_grown(now)):
+        elif command.stage is Stage.REFUNDS and not command.again and _is_behind(report, now):
             as_read = (report.passes, report.compared_until)
             _bring_up_to(report, now)
             await uow.reconciliations.save(report, as_read)
         return report
 
 
+def _is_behind(report: Report, now: datetime) -> bool:
+    return report.stage is Stage.DONE or report.has_grown(now) or report.has_unreadable
+
+
 def _bring_up_to(report: Report, now: datetime) -> None:
     """Its refunds are read up to now before payments of any day are compared by what they come to.
 
     A pass that was interrupted saw less of the day: a refund of its last hours would be taken for a difference. Once
-    the day is over all of it is read anew, for what was read while it went on may have changed since.
+    the day is over all of it is read anew, for what was read while it went on may have changed since; so it is where
+    something could not be read then.
     """
     _, end = bounds_of(report.day)
-    if report.stage is Stage.REFUNDS and now < end:
+    if report.stage is Stage.REFUNDS and now < end and not report.has_unreadable:
         report.reach_further(now)
     else:
         report.begin_again(now)

@@ -168,14 +168,16 @@ class _Reconciliation:
             done = before + _share(piece.report)
             bar.update(task, completed=done, description=f"{codes[0]} {day:%d.%m.%Y} {stage}")
 
+        again = False
         while True:
-            command = ReconcileDay(codes, day, stage, self._piece, waited_out)
+            command = ReconcileDay(codes, day, stage, self._piece, again, waited_out)
             try:
                 await reconcile_day(command, service.transactions(), service.world, tell)
                 return
             except PaymentSystemSilent:
                 if waited_out:
                     raise
+                again = True
             if pauses:
                 await asyncio.sleep(pauses.pop(0))
             else:
