@@ -26,18 +26,12 @@ BeginRepair = Callable[[Finding], Awaitable[None]]
 
 TOO_MANY = 500
 """So many objects of one piece that are not known there are no differences but the wrong books."""
-_SILENT_IN_A_ROW = 3
-"""So many objects one after the other may be silent once silence was waited out; where more are, it is all of it."""
 _LOOKS = 3
 _BATCH = 200
 
 
 class Comparison(ABC, Generic[Ours, Theirs]):
-    """`codes`: under which the registry knows the payment system's account. Raises PaymentSystemSilent.
-
-    `waited_out`: silence was waited for to end, and did not: one object of which nothing is told must not stop the
-    comparison of all others every night.
-    """
+    """`codes`: under which the registry knows the payment system's account. Raises PaymentSystemSilent."""
 
     what: ClassVar[str]
 
@@ -48,13 +42,9 @@ class Comparison(ABC, Generic[Ours, Theirs]):
         open_uow: OpenUnitOfWork,
         world: World,
         begin_repair: BeginRepair,
-        *,
-        waited_out: bool = False,
     ) -> None:
         self._codes, self._code, self._system = codes, codes[0], system
         self._open_uow, self._world, self._begin_repair = open_uow, world, begin_repair
-        self.waited_out = waited_out
-        self._silent_in_a_row = 0
 
     # --- what each kind says of itself ---------------------------------------------------------------
     @abstractmethod
@@ -172,11 +162,7 @@ class Comparison(ABC, Generic[Ours, Theirs]):
         if isinstance(answer, Silence):
             if answer.only_this:
                 return Unreadable(provider_id, answer.why)
-            self._silent_in_a_row += 1
-            if not self.waited_out or answer.unsent or self._silent_in_a_row > _SILENT_IN_A_ROW:
-                raise PaymentSystemSilent(answer.why)
-            return Unreadable(provider_id, answer.why)
-        self._silent_in_a_row = 0
+            raise PaymentSystemSilent(answer.why)
         return None if isinstance(answer, NotFound) else answer
 
 

@@ -25,16 +25,13 @@ _SHORTEST = timedelta(seconds=1)
 class ReconcileDay:
     """`stage`: do the refunds or the payments of that day; refunds of all days go before payments of any.
 
-    `codes`: under which the registry knows the payment system's account; the report bears the first. `again`: this run
-    was at it before, and goes on where silence stopped it. `waited_out`: see Comparison; it holds for the first piece.
+    `codes`: under which the registry knows the payment system's account; the report bears the first.
     """
 
     codes: Sequence[str]
     day: date
     stage: Stage
     piece: int = PIECE
-    again: bool = False
-    waited_out: bool = False
 
     @property
     def payment_system(self) -> str:
@@ -65,9 +62,9 @@ async def reconcile_day(
         return
     around = (command.codes, system, open_uow, world, day.begin_repair)
     if command.stage is Stage.REFUNDS:
-        await day.go(CompareRefunds(*around, waited_out=command.waited_out))
+        await day.go(CompareRefunds(*around))
     else:
-        await day.go(ComparePayments(*around, waited_out=command.waited_out))
+        await day.go(ComparePayments(*around))
 
 
 async def _open(command: ReconcileDay, open_uow: OpenUnitOfWork, world: World) -> Report:
@@ -77,26 +74,21 @@ async def _open(command: ReconcileDay, open_uow: OpenUnitOfWork, world: World) -
         if report is None:
             report = Report.begin(command.payment_system, command.day, now)
             await uow.reconciliations.save(report, None)
-        elif command.stage is Stage.REFUNDS and not command.again and _is_behind(report, now):
+        elif command.stage is Stage.REFUNDS and (report.stage is Stage.DONE or report.has_grown(now)):
             as_read = (report.passes, report.compared_until)
             _bring_up_to(report, now)
             await uow.reconciliations.save(report, as_read)
         return report
 
 
-def _is_behind(report: Report, now: datetime) -> bool:
-    return report.stage is Stage.DONE or report.has_grown(now) or report.has_unreadable
-
-
 def _bring_up_to(report: Report, now: datetime) -> None:
     """Its refunds are read up to now before payments of any day are compared by what they come to.
 
     A pass that was interrupted saw less of the day: a refund of its last hours would be taken for a difference. Once
-    the day is over all of it is read anew, for what was read while it went on may have changed since; so it is where
-    something could not be read then.
+    the day is over all of it is read anew, for what was read while it went on may have changed since.
     """
     _, end = bounds_of(report.day)
-    if report.stage is Stage.REFUNDS and now < end and not report.has_unreadable:
+    if report.stage is Stage.REFUNDS and now < end:
         report.reach_further(now)
     else:
         report.begin_again(now)
@@ -126,7 +118,6 @@ class _Day:
                 continue
             found = await comparison.compare(listed, since, until)
             await self._commit_piece(found, len(listed), until)
-            comparison.waited_out = False
             if len(listed) <= self._command.piece // 4:
                 length = (until - since) * 2
         await self._commit_stage()

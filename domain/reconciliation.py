@@ -128,13 +128,6 @@ class Report:
         """Whether there is more of the day by now than this pass covers."""
         return self.covers_until < min(bounds_of(self.day)[1], now)
 
-    @property
-    def has_unreadable(self) -> bool:
-        """Whether this pass has met something of which nothing was told."""
-        return any(
-            each.kind is FindingKind.UNREADABLE and each.seen_in == self.passes for each in self.findings.values()
-        )
-
     def reach_further(self, now: datetime) -> None:
         """The refunds of what has gone of the day since are read in this pass as well."""
         self.started_at = now

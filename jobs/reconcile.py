@@ -159,29 +159,23 @@ class _Reconciliation:
     async def _stage(self, codes: list[str], day: date, stage: Stage, bar: Progress, task: TaskID) -> None:
         """Silence is waited out for a little while; each piece that is compared renews the patience."""
         service, pauses = self._service, list(self._pauses_s)
-        before, waited_out = bar.tasks[task].completed, False
+        before = bar.tasks[task].completed
 
         def tell(piece: Piece) -> None:
-            nonlocal waited_out
-            pauses[:], waited_out = self._pauses_s, False
+            pauses[:] = self._pauses_s
             self._note(piece, stage)
             done = before + _share(piece.report)
             bar.update(task, completed=done, description=f"{codes[0]} {day:%d.%m.%Y} {stage}")
 
-        again = False
+        command = ReconcileDay(codes, day, stage, self._piece)
         while True:
-            command = ReconcileDay(codes, day, stage, self._piece, again, waited_out)
             try:
                 await reconcile_day(command, service.transactions(), service.world, tell)
                 return
             except PaymentSystemSilent:
-                if waited_out:
+                if not pauses:
                     raise
-                again = True
-            if pauses:
-                await asyncio.sleep(pauses.pop(0))
-            else:
-                waited_out = True
+            await asyncio.sleep(pauses.pop(0))
 
     def _note(self, piece: Piece, stage: Stage) -> None:
         if stage is Stage.REFUNDS:

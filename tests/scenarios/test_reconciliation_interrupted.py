@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from domain.payment_system import PaymentSnapshot, Silence, Unreadable
+from domain.payment_system import PaymentSnapshot, Unreadable
 from domain.reconciliation import Stage, bounds_of, day_of
 from infrastructure.payment_systems.yookassa import YooKassa
 from infrastructure.postgres.reconciliations import report_of
@@ -185,30 +185,6 @@ async def test_a_day_that_was_read_while_it_went_on_is_read_anew_once_it_is_over
 
     assert kinds(await compared(cinema)) == ["refund_unknown_here repaired"] * 2
     await nothing_new(cinema, open_cases=0)
-
-
-async def test_what_could_not_be_read_in_an_interrupted_pass_is_looked_at_by_the_next_run(
-    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its case stood for another night, and longer where nights were interrupted again."""
-    _, untold = await sold(cinema, seconds=1)
-    just_after, getting = cinema.clock.now(), YooKassa.get_payment
-    cinema.clock.move(timedelta(minutes=30))
-    await sold(cinema, hours=1)
-    await sql(cinema, "UPDATE payments SET amount = 49800")
-
-    async def gets(self: YooKassa, provider_payment_id: str) -> Any:
-        silent = provider_payment_id == untold["payment"]["provider_payment_id"]
-        return Silence("HTTP 500") if silent else await getting(self, provider_payment_id)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(YooKassa, "get_payment", gets)
-        patch.setattr(YooKassa, "list_payments", _silent_from(just_after))
-        run = await compared(cinema, piece=1)
-        assert (kinds(run), len(run.stopped)) == (["unreadable case"], 1)
-
-    assert kinds(await compared(cinema)) == ["amount_differs case"] * 2 + ["unreadable gone"]
-    await nothing_new(cinema, open_cases=2)
 
 
 async def test_a_repair_that_was_cut_short_is_told_once_it_is_made(

@@ -390,7 +390,9 @@ class Auditor:
                 it.over("expired")
                 self._letter(it.user_id, "payment.failed subscription.expired", payment.id)
         elif payment.by_person:
-            self._letter(it.user_id, "payment.failed", payment.id)
+            # Who ended it meanwhile owes nothing; a change of plan is waited for whatever else has happened.
+            if payment.kind == "plan_change" or (it.running and not it.ending and it.ending_refund is None):
+                self._letter(it.user_id, "payment.failed", payment.id)
         elif not there and event.data["reason"] == "internal_timeout":
             return  # it never arrived there: still due, nobody was refused anything
         elif it.running and not it.ending and it.ending_refund is None:
