@@ -390,20 +390,20 @@ class Auditor:
                 it.over("expired")
                 self._letter(it.user_id, "payment.failed subscription.expired", payment.id)
         elif payment.by_person:
-            # Who ended it meanwhile owes nothing; a change of plan is waited for whatever else has happened.
-            if payment.kind == "plan_change" or (it.running and not it.ending and it.ending_refund is None):
+            if payment.kind == "plan_change" or it.goes_on:  # a change is waited for, whatever else has happened
                 self._letter(it.user_id, "payment.failed", payment.id)
-        elif not there and event.data["reason"] == "internal_timeout":
-            return  # it never arrived there: still due, nobody was refused anything
-        elif it.running and not it.ending and it.ending_refund is None:
-            first = it.first_failed is None
-            verdict = it.refused(event.data["reason"], event.at)
-            if verdict == "over":
-                self._letter(it.user_id, "payment.failed subscription.expired", payment.id)
-            elif first:
-                self._letter(it.user_id, "payment.failed subscription.past_due", payment.id)
-            elif verdict == "ask":
-                self._letter(it.user_id, "payment.failed", payment.id)
+        elif it.goes_on and (there or event.data["reason"] != "internal_timeout"):
+            self._renewal_refused(event, it, payment)  # what never arrived there is due still: nobody was refused
+
+    def _renewal_refused(self, event: HeardEvent, it: Expected, payment: BookedPayment) -> None:
+        first = it.first_failed is None
+        verdict = it.refused(event.data["reason"], event.at)
+        if verdict == "over":
+            self._letter(it.user_id, "payment.failed subscription.expired", payment.id)
+        elif first:
+            self._letter(it.user_id, "payment.failed subscription.past_due", payment.id)
+        elif verdict == "ask":
+            self._letter(it.user_id, "payment.failed", payment.id)
 
     # --- refunds -----------------------------------------------------------------------------------------
     def _on_refund_requested(self, event: HeardEvent) -> None:

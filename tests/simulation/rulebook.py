@@ -123,6 +123,11 @@ class Expected:
         return self.status in ("active", "past_due")
 
     @property
+    def goes_on(self) -> bool:
+        """Whether nobody has ended it, or is about to."""
+        return self.running and not self.ending and self.ending_refund is None
+
+    @property
     def ended(self) -> bool:
         return self.status in ("canceled", "expired")
 
