@@ -84,18 +84,16 @@ async def _look(service: Service) -> dict[str, str]:
     async def redis() -> None:
         await service.redis.ask(lambda client: client.ping())
 
-    async def state(check: Callable[[], Awaitable[None]]) -> str:
+    async def state(check: Callable[[], Awaitable[object]]) -> str:
         try:
             await asyncio.wait_for(check(), _CHECK_PATIENCE_S)
         except Exception as error:  # noqa: BLE001 -- whatever it is, this is where it is told
             return f"unavailable: {type(error).__name__}"
         return "ok"
 
-    async def history() -> None:
-        if service.elasticsearch is not None:
-            await service.elasticsearch.ask("GET", "")
-
-    checks = {"postgres": postgres, "redis": redis} | ({"elasticsearch": history} if service.elasticsearch else {})
+    checks: dict[str, Callable[[], Awaitable[object]]] = {"postgres": postgres, "redis": redis}
+    if (history := service.elasticsearch) is not None:
+        checks["elasticsearch"] = lambda: history.ask("GET", "")
     found = await asyncio.gather(*(state(check) for check in checks.values()))
     return dict(zip(checks, found, strict=True))
 

@@ -234,7 +234,7 @@ class Settings(PanelSettings):
     def _page(cls, value: str | None) -> str | None:
         """As it was given, the slash at its end included: nothing is hung on to a page's path."""
         checked = _with_scheme(value, "http://… or https://…", "http://", "https://")
-        if checked is not None and (not urlsplit(checked).hostname or len(checked.split()) != 1):
+        if checked is not None and len(checked.split()) != 1:
             raise ValueError("expected the address of a page, http://… or https://…")
         return checked
 

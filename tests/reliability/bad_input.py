@@ -10,7 +10,6 @@ a 5xx, takes what the document does not allow, or has a status or a content type
 from __future__ import annotations
 
 import argparse
-import asyncio
 import re
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from uuid import UUID
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tests.reliability.real_stack import RealStack, end_in_order, real_stack
+from tests.reliability.real_stack import RealStack, end_in_order, exit_with, real_stack, run_to_its_end
 
 _CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,negative_data_rejection,"
@@ -61,10 +60,11 @@ async def campaign(
         subject = str(UUID(int=seed * 1000 + turn, version=4)) if scope is None else "desk"
         token = stack.token(subject, scope=scope, email="somebody@example.org" if scope is None else None)
         status, printed = await _round(stack, token, examples, seed * 1000 + turn)
-        made = _GENERATED.search(printed)
-        if made is None or not int(made[1].replace(",", "")):
+        told = _GENERATED.search(printed)
+        made = int(told[1].replace(",", "")) if told else 0
+        if not made:
             raise NotMadeError(printed[-3000:])
-        outcome.requests += int(made[1].replace(",", ""))
+        outcome.requests += made
         if status:
             outcome.failures.append(printed)
         tell(outcome.requests)
@@ -75,22 +75,13 @@ async def campaign(
 async def _round(stack: RealStack, token: str, examples: int, seed: int) -> tuple[int, str]:
     """One pass over all operations: its status, and what it printed. Its own files go with it."""
     with tempfile.TemporaryDirectory(prefix="cinema-bad-input-") as folder:
-        process = await asyncio.create_subprocess_exec(
+        return await run_to_its_end(
             *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{stack.addresses['api']}/openapi.json"),
             *("--header", f"Authorization: Bearer {token}", "--checks", _CHECKS, "--seed", str(seed)),
             *("--max-examples", str(examples), "--phases", "examples,coverage,fuzzing", "--no-color"),
-            cwd=folder,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            folder=Path(folder),
+            within_s=_ROUND_WITHIN_S,
         )
-        try:
-            printed, _ = await asyncio.wait_for(process.communicate(), _ROUND_WITHIN_S)
-        except (TimeoutError, asyncio.CancelledError):
-            process.kill()
-            await process.wait()
-            raise
-    assert process.returncode is not None
-    return process.returncode, printed.decode()
 
 
 async def _run(options: argparse.Namespace, screen: Console) -> int:
@@ -116,11 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=1)
-    screen = Console(stderr=True)
-    try:
-        sys.exit(asyncio.run(_run(parser.parse_args(), screen)))
-    except asyncio.CancelledError:
-        sys.exit("interrupted; everything that was started has ended")
+    exit_with(_run(parser.parse_args(), Console(stderr=True)))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -26,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tests.reliability.audit import Findings, audit, comes_to_rest, let_leases_lapse, rows
 from tests.reliability.caller import Caller, Record
 from tests.reliability.people import Crowd, sell_plans
-from tests.reliability.real_stack import RealStack, end_in_order, real_stack
+from tests.reliability.real_stack import RealStack, end_in_order, exit_with, real_stack
 
 PARTS = ("postgres", "valkey", "yookassa", "api", "worker", "projector", "mailbox", "auth")
 _CALM_S = (0.2, 4.0)
@@ -183,11 +182,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--home", type=Path, help="the home folder, kept at the end; else a temporary one")
     parser.add_argument("--elasticsearch", action="store_true", help="with Elasticsearch, which takes longer to start")
-    screen = Console(stderr=True)
-    try:
-        sys.exit(asyncio.run(_run(parser.parse_args(), screen)))
-    except asyncio.CancelledError:
-        sys.exit("interrupted; everything that was started has ended")
+    exit_with(_run(parser.parse_args(), Console(stderr=True)))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from infrastructure.local.checkout import CHECKOUT
 from infrastructure.local.ports import free_port
@@ -79,21 +79,9 @@ class RealStack:
 
     async def billing(self, *command: str, within_s: float) -> tuple[int, str]:
         """Run `billing` with the settings of this stack; its status, and what it printed."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli", *command),
-            cwd=CHECKOUT,
-            env=self._environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+        return await run_to_its_end(
+            sys.executable, "-m", "cli", *command, folder=CHECKOUT, within_s=within_s, environment=self._environment
         )
-        try:
-            printed, _ = await asyncio.wait_for(process.communicate(), within_s)
-        except (TimeoutError, asyncio.CancelledError):
-            process.kill()
-            await process.wait()
-            raise
-        assert process.returncode is not None
-        return process.returncode, printed.decode()
 
     async def kill(self, part: str) -> float:
         """kill -9 one part and wait until the whole has ended, as it must; seconds until then."""
@@ -127,6 +115,31 @@ class RealStack:
         """A token of the local auth service, for a day."""
         private_key = (self.home / "auth" / "private.pem").read_text("ascii")
         return issue_token(private_key, sub=subject, ttl_s=86_400, **claims)
+
+
+async def run_to_its_end(
+    *command: str, folder: Path, within_s: float, environment: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """A command's status, and what it printed; it is killed where it takes longer."""
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=folder, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        printed, _ = await asyncio.wait_for(process.communicate(), within_s)
+    except (TimeoutError, asyncio.CancelledError):
+        process.kill()
+        await process.wait()
+        raise
+    assert process.returncode is not None
+    return process.returncode, printed.decode()
+
+
+def exit_with(campaign: Coroutine[Any, Any, int]) -> NoReturn:
+    """Run a command's campaign; its result is the process's status. Interrupted, it says that nothing was left."""
+    try:
+        sys.exit(asyncio.run(campaign))
+    except asyncio.CancelledError:
+        sys.exit("interrupted; everything that was started has ended")
 
 
 def end_in_order() -> None:

@@ -32,7 +32,7 @@ from tests.infrastructure.local.processes import descendants
 from tests.reliability.audit import Findings, audit, comes_to_rest, rows
 from tests.reliability.caller import Caller, Record
 from tests.reliability.people import GOOD_CARD, PLANS, Person, sell_plans
-from tests.reliability.real_stack import RealStack, end_in_order, real_stack
+from tests.reliability.real_stack import RealStack, end_in_order, exit_with, real_stack
 from tests.reliability.storm_sender import Orders
 
 _PAUSE_S = 0.2
@@ -374,10 +374,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--home", type=Path, help="the home folder, kept at the end; else a temporary one")
-    try:
-        sys.exit(asyncio.run(_run(parser.parse_args(), Console(stderr=True))))
-    except asyncio.CancelledError:
-        sys.exit("interrupted; everything that was started has ended")
+    exit_with(_run(parser.parse_args(), Console(stderr=True)))
 
 
 if __name__ == "__main__":
