@@ -89,6 +89,7 @@ class PanelSettings(BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     admin_port: Annotated[int, Field(ge=1, le=65535)] = 8001
     public_url: str | None = None
+    account_url: str | None = None  # the cinema's page where mails and payment links lead; unset: mails have no buttons
     log_level: LogLevel = "INFO"
     database_url: str | None = None
 
@@ -127,11 +128,28 @@ class PanelSettings(BaseSettings):
         checked = _with_scheme(value, "http://… or https://…", "http://", "https://")
         return checked.rstrip("/") if checked else None
 
+    @field_validator("account_url")
+    @classmethod
+    def _page(cls, value: str | None) -> str | None:
+        """As it was given, the slash at its end included: nothing is hung on to a page's path."""
+        checked = _with_scheme(value, "http://… or https://…", "http://", "https://")
+        if checked is not None and len(checked.split()) != 1:
+            raise ValueError("expected the address of a page, http://… or https://…")
+        return checked
+
     @property
     def base_url(self) -> str:
         """The address that goes into links, without a slash at its end."""
+        return self.public_url or self._here(self.port)
+
+    @property
+    def panel_url(self) -> str:
+        """Where browsers find the panel, without a slash at its end."""
+        return self.admin_url or self._here(self.admin_port)
+
+    def _here(self, port: int) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.public_url or f"http://{host}:{self.port}"
+        return f"http://{host}:{port}"
 
     @property
     def production(self) -> bool:
@@ -167,7 +185,6 @@ class Settings(PanelSettings):
 
     smtp_url: str | None = None
     mail_from: str = "Cinema <billing@localhost>"
-    account_url: str | None = None  # the cinema's page that mails lead to; unset: mails have no buttons
 
     card_keys: str | None = Field(default=None, repr=False)
     clock: ClockKind = ClockKind.SYSTEM
@@ -228,15 +245,6 @@ class Settings(PanelSettings):
     def _http(cls, value: str | None) -> str | None:
         checked = _with_scheme(value, "http://… or https://…", "http://", "https://")
         return checked.rstrip("/") if checked else None
-
-    @field_validator("account_url")
-    @classmethod
-    def _page(cls, value: str | None) -> str | None:
-        """As it was given, the slash at its end included: nothing is hung on to a page's path."""
-        checked = _with_scheme(value, "http://… or https://…", "http://", "https://")
-        if checked is not None and len(checked.split()) != 1:
-            raise ValueError("expected the address of a page, http://… or https://…")
-        return checked
 
     @field_validator("smtp_url")
     @classmethod

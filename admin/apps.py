@@ -13,9 +13,7 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         """What is shown registers itself, Django's own accounts of administrators included."""
-        from django.contrib.auth import admin as _accounts  # noqa: F401, PLC0415 - registers by being imported
-
-        from admin import rooms  # noqa: F401, PLC0415 - needs the models, which are loaded only now
+        from admin import accounts, rooms  # noqa: F401, PLC0415 - need the models, which are loaded only now
 
 
 class SiteConfig(SimpleAdminConfig):

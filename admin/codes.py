@@ -125,6 +125,26 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     ),
 }
 
+FACTS: Final[Mapping[str, tuple[str, str]]] = {
+    "amount": ("amount", "сумма"),
+    "attempts": ("tries", "попыток"),
+    "day": ("day", "день"),
+    "events": ("tells", "сообщает"),
+    "failures": ("failures in a row", "неудач подряд"),
+    "history": ("our history of it", "наша история о нём"),
+    "last_silence": ("last silence", "последний раз без ответа"),
+    "metadata": ("metadata there", "метаданные там"),
+    "ours": ("here", "у нас"),
+    "payment_system": ("payment system", "платёжная система"),
+    "provider_id": ("id at the payment system", "номер в платёжной системе"),
+    "provider_payment_id": ("id of the payment there", "номер платежа там"),
+    "provider_status": ("status there", "состояние там"),
+    "status": ("status here", "состояние у нас"),
+    "subscription_id": ("subscription", "подписка"),
+    "theirs": ("there", "там"),
+}
+"""What is written down beside a case."""
+
 _COUNTED: Final[Mapping[str, tuple[str, str, str]]] = {
     "day": ("день", "дня", "дней"),
     "week": ("неделя", "недели", "недель"),

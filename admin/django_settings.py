@@ -9,7 +9,7 @@ from settings import load_panel
 
 GIVEN = load_panel()
 _OWN_URL = str(GIVEN.database_url)
-_ADDRESS = urlsplit(GIVEN.admin_url or f"http://{GIVEN.host}:{GIVEN.admin_port}")
+_ADDRESS = urlsplit(GIVEN.panel_url)
 _TLS = GIVEN.production or _ADDRESS.scheme == "https"
 
 DEBUG = False

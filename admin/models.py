@@ -131,6 +131,7 @@ class Subscription(Mirror):
     id = models.UUIDField(primary_key=True)
     user = models.ForeignKey(Person, models.DO_NOTHING, related_name="subscriptions", verbose_name=say("user"))
     plan = models.ForeignKey(Plan, models.DO_NOTHING, related_name="subscriptions", verbose_name=say("plan"))
+    next_plan = models.ForeignKey(Plan, models.DO_NOTHING, null=True, related_name="+", verbose_name=say("next plan"))
     status = models.TextField(say("status"), choices=SUBSCRIPTION_STATUS)
     payment_system = models.TextField(say("payment system"))
     payment_method = models.ForeignKey(PaymentMethod, models.DO_NOTHING, null=True, related_name="+")

@@ -36,9 +36,9 @@ def perform(room: Room, request: HttpRequest, target: Model | None, act: Act) ->
     if not form.is_valid():
         return _show(room, request, target, act, form)
     key = str(form.cleaned_data["key"])
+    _write_down(room, request, target, act, key)
     match commands_api().ask(act.ask(target, form.given(), key)):
         case Done() as answer:
-            _write_down(room, request, target, act, key)
             messages.success(request, act.told(target, answer))
             return HttpResponseRedirect(_where_afterwards(room, request, target))
         case Refused() as refused:
@@ -89,9 +89,10 @@ def _list_of(room: Room) -> str:
 
 
 def _write_down(room: Room, request: HttpRequest, target: Model | None, act: Act, key: str) -> None:
-    """Who did it: to the API every administrator is the panel. The key is the operation's request id in the events.
+    """Who asks for it: to the API every administrator is the panel. The key is the request id in the events.
 
-    What it was done to stands there by its id alone: nobody comes here to erase a name.
+    Before it is asked for: an answer may be lost, and this process may end meanwhile. What was refused stands here
+    too, and in no event. What it is done to stands there by its id alone: nobody comes here to erase a name.
     """
     try:
         LogEntry.objects.create(

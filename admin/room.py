@@ -24,7 +24,7 @@ from admin.finding import Search
 from admin.paging import BoundedPaginator
 from admin.performing import perform
 from admin.present import present
-from admin.wording import said
+from admin.wording import said, say
 
 if TYPE_CHECKING:
     _Admin = admin.ModelAdmin[Any]
@@ -78,8 +78,10 @@ class Room(_Admin, metaclass=_RoomClass):
     creates: ClassVar[Act | None] = None
     retires: ClassVar[Act | None] = None
     search: ClassVar[Search | None] = None
-    hint: ClassVar[Text] = ""
-    """What a list without rows says."""
+    hint: ClassVar[Text] = say("Nothing found: take a filter away, or search for something else.")
+    """What a list says in which nothing was found."""
+    empty: ClassVar[Text] = ""
+    """What it says where there is nothing to be found, if that is another thing."""
 
     @abstractmethod
     def facts(self, target: Any) -> Sequence[Fact]:
@@ -125,7 +127,9 @@ class Room(_Admin, metaclass=_RoomClass):
         values = (one for name, given in request.GET.lists() if name != SEARCH_VAR for one in given)
         if any("\0" in one for one in values):  # which is in no text of Postgres; told as Django tells a bad filter
             return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
-        return super().changelist_view(request, {"hint": self.hint, "title": "", **(extra_context or {})})
+        return super().changelist_view(
+            request, {"hint": self.hint, "empty": self.empty, "title": "", **(extra_context or {})}
+        )
 
     def add_view(
         self,

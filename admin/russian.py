@@ -58,6 +58,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "period": "период",
     "valid from": "действует с",
     "returned": "возвращено",
+    "left to return": "осталось вернуть",
     "reason": "причина",
     "asked by": "кто запросил",
     "id": "номер",
@@ -67,6 +68,8 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "payment page": "страница оплаты",
     "period until": "период до",
     "next charge": "следующее списание",
+    "sum of the next charge": "сумма следующего списания",
+    "next plan": "следующий тариф",
     "refused tries": "отказов подряд",
     "refused because": "причина отказа",
     "credit": "зачтено",
@@ -81,6 +84,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "in detail": "подробно",
     "about": "о чём",
     "what was found": "что найдено",
+    "what to do": "что делать",
     "times seen": "сколько раз",
     "resolution": "решение",
     "request": "запрос",
@@ -99,7 +103,6 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "no": "нет",
     "from": "от",
     "to": "до",
-    "en": "ru",
     # tables of a page
     "Payments": "Платежи",
     "Refunds": "Возвраты",
@@ -154,6 +157,9 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "No mail found: search by the user's e-mail.": "Писем не нашлось: ищите по почте пользователя.",
     "Nothing found: search by the user's id or e-mail.": "Ничего не нашлось: ищите по номеру или почте пользователя.",
     "Nothing waits for a person.": "Разбирать нечего.",
+    "Nothing found: take a filter away, or search for something else.": (
+        "Ничего не нашлось: снимите фильтр или поищите другое."
+    ),
     "There is no plan yet: add the first one, and people can subscribe to it.": (
         "Тарифов ещё нет: добавьте первый, и на него можно будет подписаться."
     ),
@@ -220,8 +226,8 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "Enabled": "Включена",
     "imitation, for trying out": "имитация, для проб",
     # payments and refunds
-    "Return the payment": "Вернуть платёж",
-    "Return": "Вернуть",
+    "Refund the payment": "Вернуть платёж",
+    "Refund the money": "Вернуть деньги",
     "Amount, ₽": "Сумма, ₽",
     "Left empty: all that is left of the payment. If that is the payment for the current period, "
     "the subscription ends.": (
@@ -232,7 +238,6 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "Back": "Назад",
     # subscriptions
     "Cancel the subscription": "Отменить подписку",
-    "Cancel": "Отменить",
     "No money is returned by it: that is a refund of its payment.": (
         "Деньги этим не возвращаются: для этого есть возврат платежа."
     ),
@@ -269,8 +274,10 @@ RUSSIAN: Final[Mapping[str, str]] = {
         "Платёжная система ещё не ответила: ссылка появится на странице платежа."
     ),
     # money from outside
-    "Paid outside": "Оплачено вне системы",
-    "Returned outside": "Возвращено вне системы",
+    "A payment made outside": "Внешняя оплата",
+    "Record a payment made outside": "Записать внешнюю оплату",
+    "A refund made outside": "Внешний возврат",
+    "Record a refund made outside": "Записать внешний возврат",
     "What an app store or a bank was paid for this subscription counts as its payment.": (
         "Что заплатили за эту подписку в магазине приложений или банке, засчитывается как её платёж."
     ),
@@ -283,6 +290,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "Reference": "Номер",
     "Its number there: the same one is booked once": "Номер там: один и тот же записывается один раз",
     "Reference of the payment": "Номер платежа там",
+    "There is no such instant.": "Такого момента нет.",
     "It was written down": "Записано",
     "It was written down before": "Это уже было записано",
     # cases

@@ -11,7 +11,8 @@ from typing import cast
 from django.utils.functional import lazystr
 from django.utils.translation import get_language
 
-from admin.codes import CODES, counted_in_russian
+from admin.advice import ADVICE
+from admin.codes import CODES, FACTS, counted_in_russian
 from admin.russian import RUSSIAN
 
 
@@ -35,6 +36,16 @@ def said(english: str) -> str:
     if english in CODES:
         return CODES[english][in_russian()]
     return RUSSIAN.get(english, english) if in_russian() else english
+
+
+def fact(name: str) -> str:
+    """What a fact that was written down beside a case is called."""
+    return FACTS[name][in_russian()] if name in FACTS else name.replace("_", " ")
+
+
+def advice(kind: str) -> str:
+    """What a case of this kind means and what to do about it; empty for one that nobody has written about."""
+    return ADVICE[kind][in_russian()] if kind in ADVICE else ""
 
 
 def counted(number: int, unit: str) -> str:

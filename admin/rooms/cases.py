@@ -17,7 +17,14 @@ from admin.finding import Search, find_cases
 from admin.models import Case
 from admin.room import Fact, Room
 from admin.rooms.shown import facts_of
-from admin.wording import said, say
+from admin.wording import advice, said, say
+
+_ABOUT = {
+    **dict.fromkeys(("renewal_stuck", "reminder_stuck", "ending_stuck"), "subscription"),
+    **dict.fromkeys(("subscription_stranded", "renewal_overdue"), "subscription"),
+    "mail_undeliverable": "mail",
+}
+"""Whose id the subject of a case is, where that is neither a payment's nor a refund's."""
 
 
 class ResolveForm(ActForm):
@@ -52,7 +59,7 @@ class Cases(Room):
     list_filter = (OpenFirst,)
     search = Search(find_cases)
     search_help_text = say("Kind, what it is about, id of a payment or refund")
-    hint = say("Nothing waits for a person.")
+    empty = say("Nothing waits for a person.")
     acts = (Resolve(),)
 
     @admin.display(description=say("opened"))
@@ -65,6 +72,10 @@ class Cases(Room):
 
     @admin.display(description=say("about"))
     def about(self, one: Case) -> str:
+        if one.kind in _ABOUT:
+            return looks.link_to(_ABOUT[one.kind], one.subject)
+        if one.refund_id is not None:
+            return looks.link_to("refund", one.refund_id)
         return looks.link_to("payment", one.payment_id) if one.payment_id else one.subject
 
     @admin.display(description=say("status"))
@@ -78,7 +89,8 @@ class Cases(Room):
         return (
             (say("status"), self.state(target)),
             (say("what was found"), target.detail),
-            (say("about"), target.subject),
+            (say("what to do"), advice(target.kind) or looks.NOTHING),
+            (say("about"), self.about(target)),
             (say("user"), looks.link_to("person", target.user_id)),
             (say("payment"), looks.link_to("payment", target.payment_id)),
             (say("refund"), looks.link_to("refund", target.refund_id)),

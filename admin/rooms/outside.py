@@ -34,6 +34,14 @@ class _MovedForm(ActForm):
         "refunded_at": "moved_at",
     }
 
+    def clean_moved_at(self) -> datetime:
+        """Postgres and the API reckon by UTC, where the first and the last hours there are do not exist."""
+        moved_at: datetime = self.cleaned_data["moved_at"]
+        try:
+            return moved_at.astimezone(UTC)
+        except OverflowError:
+            raise forms.ValidationError(said("There is no such instant.")) from None
+
 
 class PaidForm(_MovedForm):
     pass
@@ -55,8 +63,8 @@ class _Record(Act):
 
 class RecordPayment(_Record):
     name = "external-payment"
-    title = say("Paid outside")
-    button = say("Paid outside")
+    title = say("A payment made outside")
+    button = say("Record a payment made outside")
     explanation = say("What an app store or a bank was paid for this subscription counts as its payment.")
     form = PaidForm
 
@@ -64,14 +72,14 @@ class RecordPayment(_Record):
         return not target.has_ended
 
     def ask(self, target: Subscription, given: Mapping[str, Any], key: str) -> Asked:
-        body = {**_moved(given), "paid_at": _instant(given["moved_at"])}
+        body = {**_moved(given), "paid_at": given["moved_at"].isoformat()}
         return Asked("POST", f"{_PATH}/{target.pk}/external-payments", body, key)
 
 
 class RecordRefund(_Record):
     name = "external-refund"
-    title = say("Returned outside")
-    button = say("Returned outside")
+    title = say("A refund made outside")
+    button = say("Record a refund made outside")
     explanation = say("What an app store or a bank has returned of a payment that was written down here.")
     form = ReturnedForm
 
@@ -79,13 +87,9 @@ class RecordRefund(_Record):
         return target.payments.filter(user_id=target.user_id, kind="external").exists()
 
     def ask(self, target: Subscription, given: Mapping[str, Any], key: str) -> Asked:
-        own = {"refunded_at": _instant(given["moved_at"]), "payment_reference": given["payment_reference"]}
+        own = {"refunded_at": given["moved_at"].isoformat(), "payment_reference": given["payment_reference"]}
         return Asked("POST", f"{_PATH}/{target.pk}/external-refunds", {**_moved(given), **own}, key)
 
 
 def _moved(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"amount": rubles(given["amount"]), "source": given["source"], "reference": given["reference"]}
-
-
-def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat()

@@ -128,7 +128,7 @@ class PaymentSystems(Room):
     list_display = ("name", "code", "adapter", "used", "state")
     list_filter = ("enabled",)
     ordering = ("code",)
-    hint = say("There is no payment system yet: add one, and people can pay through it.")
+    empty = say("There is no payment system yet: add one, and people can pay through it.")
     creates = RegisterSystem()
     acts = (EditSystem(),)
     retires = RetireSystem()

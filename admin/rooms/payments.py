@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.utils.html import format_html
 
 from admin import looks
 from admin.acts import Act, ActForm, Text, rubles
@@ -19,6 +20,7 @@ from admin.models import Case, Event, Payment
 from admin.room import Fact, Room, Table
 from admin.rooms.shown import history_table, refunds_table
 from admin.wording import said, say
+from domain.money import Money
 
 
 class RefundForm(ActForm):
@@ -41,8 +43,8 @@ class RefundForm(ActForm):
 
 class RefundPayment(Act):
     name = "refund"
-    title = say("Return the payment")
-    button = say("Return")
+    title = say("Refund the payment")
+    button = say("Refund the money")
     permission = "billing.refund_payment"
     form = RefundForm
     grave = True
@@ -57,8 +59,9 @@ class RefundPayment(Act):
         return Asked("POST", "/internal/v1/refunds", body, key)
 
     def told(self, target: Payment, answer: Done) -> Text:
-        amount = answer.body.get("refund", {}).get("amount", {}).get("value", "")
-        return f"{said('The refund is on its way')}: {amount} {target.currency}"
+        amount = answer.body.get("refund", {}).get("amount", {}).get("value")
+        minor = Money.parse(amount, target.currency).minor if amount else None
+        return format_html("{}: {}", said("The refund is on its way"), looks.money(minor, target.currency))
 
 
 @admin.register(Payment)
@@ -99,6 +102,7 @@ class Payments(Room):
             (say("status"), self.state(target)),
             (say("amount"), self.sum(target)),
             (say("returned"), self.returned(target)),
+            (say("left to return"), looks.money(target.left_to_refund, target.currency)),
             (say("kind"), target.get_kind_display()),
             (say("user"), looks.link(target.user)),
             (say("subscription"), looks.link(target.subscription)),

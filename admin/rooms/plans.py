@@ -18,6 +18,7 @@ from admin.acts import Act, ActForm, EditForm, Text, rubles
 from admin.commands_api import Asked, Done
 from admin.models import PERIOD_UNIT, Plan, PlanPrice
 from admin.present import present
+from admin.prices import price_at
 from admin.room import Fact, Room, Table
 from admin.wording import counted, said, say
 
@@ -109,7 +110,7 @@ class EditPlan(Act):
     form = PlanForm
 
     def initial(self, target: Plan) -> dict[str, Any]:
-        price = _price_at(target, present())
+        price = price_at(target.pk, present())
         return {
             "name": target.name,
             "price": Decimal(price.amount) / 100 if price else None,
@@ -148,16 +149,12 @@ class RetirePlan(Act):
         return said("The plan was deleted") if answer.status == 204 else said("The plan was archived, for it is in use")
 
 
-def _price_at(plan: Plan, now: datetime) -> PlanPrice | None:
-    return PlanPrice.objects.filter(plan=plan, valid_from__lte=now).order_by("-valid_from").first()
-
-
 @admin.register(Plan)
 class Plans(Room):
     list_display = ("name", "code", "price", "period", "trial_days", "state")
     list_filter = ("available", ("archived_at", admin.EmptyFieldListFilter))
     ordering = ("code",)
-    hint = say("There is no plan yet: add the first one, and people can subscribe to it.")
+    empty = say("There is no plan yet: add the first one, and people can subscribe to it.")
     creates = CreatePlan()
     acts = (EditPlan(),)
     retires = RetirePlan()

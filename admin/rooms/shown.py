@@ -11,7 +11,7 @@ from django.urls import reverse
 from admin import looks
 from admin.models import Event, Payment, Refund, Subscription
 from admin.room import Table
-from admin.wording import said, say
+from admin.wording import fact, said, say
 from domain.money import Money
 
 _NEWEST = 20
@@ -37,7 +37,15 @@ def payments_table(payments: QuerySet[Payment], more: str = "") -> Table:
         )
         for one in payments.select_related("plan").order_by("-created_at", "-id")[:_NEWEST]
     ]
-    heads = (say("payment"), say("status"), say("amount"), say("returned"), say("plan"), say("created"), "")
+    heads = (
+        say("payment"),
+        say("status"),
+        say("amount"),
+        say("returned"),
+        say("plan"),
+        say("created"),
+        say("refused because"),
+    )
     return Table(say("Payments"), heads, rows, say("Nothing was paid yet."), more)
 
 
@@ -112,4 +120,4 @@ def _amount(data: Mapping[str, Any]) -> Money | None:
 
 def facts_of(data: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     """All that was written down, for those who search for a cause."""
-    return [(said(name.replace("_", " ")), str(value)) for name, value in data.items()]
+    return [(fact(name), looks.NOTHING if value is None else said(str(value))) for name, value in data.items()]

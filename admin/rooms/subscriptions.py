@@ -15,6 +15,8 @@ from admin.commands_api import Asked, Done
 from admin.filters import OfPaymentSystem
 from admin.finding import Search, find_subscriptions
 from admin.models import Event, Refund, Subscription
+from admin.present import present
+from admin.prices import charge_due
 from admin.room import Fact, Room, Table
 from admin.rooms.links import address_field, told_link
 from admin.rooms.outside import RecordPayment, RecordRefund
@@ -37,7 +39,7 @@ class CancelForm(ActForm):
 class Cancel(Act):
     name = "cancel"
     title = say("Cancel the subscription")
-    button = say("Cancel")
+    button = say("Cancel the subscription")
     explanation = say("No money is returned by it: that is a refund of its payment.")
     permission = "billing.cancel_subscription"
     form = CancelForm
@@ -151,6 +153,7 @@ class Subscriptions(Room):
         return f"{target.plan.name} – {target.user}"
 
     def facts(self, target: Subscription) -> Sequence[Fact]:
+        due = charge_due(target, present())
         why: tuple[Fact, ...] = ((say("why it was canceled"), target.cancel_reason),) if target.cancel_reason else ()
         return (
             (say("status"), self.state(target)),
@@ -158,6 +161,7 @@ class Subscriptions(Room):
             (say("plan"), looks.link(target.plan)),
             (say("period"), looks.period(target.period_start, target.period_end)),
             (say("next charge"), looks.when(target.next_charge_at)),
+            (say("sum of the next charge"), looks.money(due.minor, due.currency) if due else looks.NOTHING),
             (say("payment method"), str(target.payment_method) if target.payment_method else looks.NOTHING),
             (say("payment system"), target.payment_system),
             (say("refused tries"), target.failed_tries),

@@ -12,7 +12,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from admin.codes import CODES, counted_in_russian
+from admin.advice import ADVICE
+from admin.codes import CODES, FACTS, counted_in_russian
 from admin.russian import RUSSIAN
 from domain.events import EventType
 from domain.reconciliation import FindingKind
@@ -22,7 +23,18 @@ from tests.admin.panel import Administrator, Panel
 from tests.architecture.checkout import CHECKOUT
 from tests.scenarios.cinema import Cinema
 
-_ROOMS = ("case", "person", "subscription", "payment", "refund", "plan", "paymentsystem", "event", "mail")
+_NAMES = {
+    "case": "cases",
+    "person": "users",
+    "subscription": "subscriptions",
+    "payment": "payments",
+    "refund": "refunds",
+    "plan": "plans",
+    "paymentsystem": "payment systems",
+    "event": "events",
+    "mail": "mails",
+}
+_ROOMS = tuple(_NAMES)
 
 
 async def test_nobody_reads_without_logging_in(panel: Panel) -> None:
@@ -40,7 +52,8 @@ async def test_every_room_opens_in_both_languages(panel: Panel, cinema: Cinema) 
     for room in _ROOMS:
         pages = [await one.opens(f"/billing/{room}/") for one in (russian, english)]
         assert [page.status for page in pages] == [200, 200], room
-        assert pages[0].text != pages[1].text
+        assert RUSSIAN[_NAMES[room]].capitalize() in pages[0].text
+        assert _NAMES[room].capitalize() in pages[1].text
     assert "Требует внимания" in (await russian.opens("/")).text
     assert "What is to be looked at" in (await english.opens("/")).text
 
@@ -94,6 +107,36 @@ async def test_an_account_without_a_role_sees_nothing_and_is_told_why(panel: Pan
     assert "ask an administrator to give you one" in (await nobody.opens("/")).text
     for room in _ROOMS:
         assert (await nobody.opens(f"/billing/{room}/")).status == 403
+
+
+async def test_no_account_is_deleted_for_the_log_of_what_it_did_would_go_too(
+    panel: Panel, boss: Administrator, cinema: Cinema
+) -> None:
+    await panel.somebody("Administrators")
+    with psycopg.connect(str(cinema.service.settings.database_url)) as database:
+        row = database.execute("SELECT max(id) FROM django.auth_user").fetchone()
+    assert row is not None
+
+    page = await boss.opens(f"/auth/user/{row[0]}/delete/")
+    listed = await boss.opens("/auth/user/")
+
+    assert page.status == 403
+    assert "delete_selected" not in listed.source
+
+
+async def test_who_asked_for_it_is_written_down_although_no_answer_came(panel: Panel, cinema: Cinema) -> None:
+    anna = await cinema.person()
+    sale = (await anna.subscribes("premium", "499.00")).json()
+    clerk = await panel.somebody("Administrators")
+    async with panel.api.is_away():
+        silent = await clerk.sends(f"/billing/payment/{sale['payment']['id']}/refund/", amount="10.00", reason="раз")
+
+    with psycopg.connect(str(cinema.service.settings.database_url)) as database:
+        written = database.execute(
+            "SELECT count(*) FROM django.django_admin_log WHERE change_message = %s",
+            [f"refund {silent.hidden['key']}"],
+        ).fetchone()
+    assert written == (1,)
 
 
 async def test_a_form_from_elsewhere_is_refused_and_no_page_may_be_framed(panel: Panel, boss: Administrator) -> None:
@@ -197,6 +240,13 @@ def test_every_case_has_a_name() -> None:
     kinds |= _first_texts("open") | _first_texts("_case") | set(stranded._KINDS)
     assert len(kinds) > 35
     assert sorted(kinds - set(CODES)) == []
+    assert sorted(kinds - set(ADVICE)) == [], "a case says what to do"
+    assert sorted(set(ADVICE) - kinds) == []
+
+
+def test_every_fact_beside_a_case_has_a_name() -> None:
+    assert {name for name in _facts_of_cases() if name not in FACTS} == set()
+    assert len(_facts_of_cases()) > 10
 
 
 def test_no_other_place_computes_what_kind_of_case_it_opens() -> None:
@@ -232,6 +282,33 @@ def _first_texts(called: str) -> set[str]:
     return found
 
 
+def _facts_of_cases() -> set[str]:
+    """The names in each table that is called facts, or known, where cases and findings are made."""
+    found = set()
+    for file in ("commands/*.py", "jobs/*.py", "domain/differences.py"):
+        for path in CHECKOUT.glob(file):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                found |= _names_in(node)
+    return found
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    match node:
+        case ast.keyword(arg="facts", value=ast.Dict() as table):
+            pass
+        case ast.AnnAssign(target=ast.Name(id="known"), value=ast.Dict() as table):
+            pass
+        case ast.AugAssign(target=ast.Name(id="known"), value=ast.Dict() as table):
+            pass
+        case ast.Assign(targets=[ast.Name(id="facts")], value=ast.Dict() as table):
+            pass
+        case ast.Assign(targets=[ast.Subscript(value=ast.Name(id="known"), slice=ast.Constant(value=str(name)))]):
+            return {name}
+        case _:
+            return set()
+    return {key.value for key in table.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+
+
 def _calls() -> Iterator[tuple[str, ast.Call]]:
     """What commands and jobs call, with the file's name; `open` is only that of cases."""
     for room in ("commands", "jobs"):
@@ -247,6 +324,8 @@ def _named(call: ast.Call) -> str:
 
 def _of_cases(call: ast.Call) -> bool:
     of = call.func.value if isinstance(call.func, ast.Attribute) else None
+    if isinstance(of, ast.Call):
+        return _named(of) == "PostgresCases"
     return isinstance(of, ast.Attribute) and of.attr == "cases"
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
-from infrastructure.postgres.tables import cases, refunds
+from infrastructure.postgres.tables import cases, refunds, subscriptions
 from tests.admin.panel import Administrator, Panel
 from tests.scenarios.cinema import POOR_CARD, Cinema, Person
 
@@ -33,8 +34,8 @@ async def _refunds(cinema: Cinema, payment_id: str) -> list[int]:
 @pytest.mark.parametrize(
     ("language", "done", "denied"),
     [
-        ("en", "The refund is on its way: 10.00 RUB", "It is not known whether what you sent was done"),
-        ("ru", "Возврат отправлен: 10.00 RUB", "Неизвестно, исполнено ли отправленное"),
+        ("en", "The refund is on its way: 10.00 ₽", "It is not known whether what you sent was done"),
+        ("ru", "Возврат отправлен: 10,00 ₽", "Неизвестно, исполнено ли отправленное"),
     ],
 )
 async def test_a_refund_that_was_made_is_told_although_the_database_went_away_meanwhile(
@@ -99,15 +100,17 @@ async def test_a_part_is_returned_and_then_the_rest(cinema: Cinema, boss: Admini
     boris, sale = await _paid(cinema)
     path = f"{_LIST}{sale['payment']['id']}"
 
+    assert "Left to return 499.00 ₽" in (await boss.opens(f"{path}/refund/")).text
     part = await boss.sends(f"{path}/refund/", amount="100.00", reason="подарок")
     await cinema.works()
+    assert "Left to return 399.00 ₽" in (await boss.opens(f"{path}/refund/")).text
     too_much = await boss.sends(f"{path}/refund/", amount="400.00", reason="ещё")
     rest = await boss.sends(f"{path}/refund/", amount="", reason="передумал")
     await cinema.works()
 
-    assert "The refund is on its way: 100.00 RUB" in part.text
+    assert "The refund is on its way: 100.00 ₽" in part.text
     assert "That is more than is left of this payment." in too_much.text
-    assert "The refund is on its way: 399.00 RUB" in rest.text
+    assert "The refund is on its way: 399.00 ₽" in rest.text
     assert (await boris.subscription())["status"] == "canceled"
     assert await _refunds(cinema, sale["payment"]["id"]) == [10000, 39900]
     assert (await boss.opens(f"{path}/change/")).links(f"{path}/refund/") == [], "nothing is left to return"
@@ -171,6 +174,7 @@ async def test_a_refused_charge_is_tried_again(cinema: Cinema, boss: Administrat
     page = await boss.opens(f"{path}/change/")
     assert page.links("/retry/")
     assert page.links(f"{path}/payment-link/")
+    assert "Sum of the next charge 499.00 ₽" in (await boss.opens(f"{path}/retry/")).text
 
     retried = await boss.sends(f"{path}/retry/")
 
@@ -218,6 +222,49 @@ async def test_money_from_outside_is_written_down_once_and_so_is_its_return(
     assert (await egor.subscription())["status"] == "canceled"
 
 
+async def test_an_instant_that_does_not_exist_in_utc_is_refused(cinema: Cinema, boss: Administrator) -> None:
+    _, sale = await _paid(cinema)
+    path = f"/billing/subscription/{sale['subscription']['id']}/external-payment/"
+    told = {"amount": "450.00", "source": "bank", "reference": f"ref-{uuid4().hex[:8]}"}
+
+    page = await boss.sends(path, **told, moved_at="0001-01-01 00:00")
+
+    assert (page.status, page.at) == (200, path)
+    assert "There is no such instant." in page.text
+    assert 'aria-describedby="id_moved_at_error"' in page.source
+    assert 'id="id_moved_at_error"' in page.source, "what the field names is there to be read out"
+
+
+async def test_a_subscription_with_credit_and_another_plan_ahead_shows_what_will_be_charged(
+    cinema: Cinema, boss: Administrator
+) -> None:
+    await cinema.sells("grand", "900.00")
+    vera, sale = await _paid(cinema)
+    path = f"/v1/subscriptions/{sale['subscription']['id']}"
+    reply = await vera.posts(
+        f"{path}/change-plan",
+        {"plan_code": "grand", "when": "period_end", "price": {"value": "900.00", "currency": "RUB"}},
+    )
+    assert reply.status_code == 200, reply.text
+    async with cinema.service.engine.begin() as connection:
+        await connection.execute(
+            update(subscriptions).where(subscriptions.c.id == sale["subscription"]["id"]).values(balance=10050)
+        )
+
+    page = await boss.opens(f"/billing/subscription/{sale['subscription']['id']}/change/")
+
+    assert "Sum of the next charge 799.50 ₽" in page.text
+
+
+async def test_a_payment_link_leads_back_to_a_page_that_is_there(cinema: Cinema, boss: Administrator) -> None:
+    vera = await cinema.person()
+    await vera.subscribes("premium", "499.00")
+    form = await boss.opens(f"/billing/person/{vera.id}/payment-link/")
+    [(address, path)] = re.findall(r'name="return_url" value="(https?://[^/"]+)([^"]*)"', form.source)
+    assert address
+    assert (await cinema.api.get(path)).status_code == 200
+
+
 async def test_a_refused_payment_says_why(cinema: Cinema, boss: Administrator) -> None:
     person = await cinema.person()
     sale = (await person.subscribes("premium", "499.00", card=POOR_CARD)).json()
@@ -225,6 +272,27 @@ async def test_a_refused_payment_says_why(cinema: Cinema, boss: Administrator) -
     page = await boss.opens(f"{path}/change/")
     assert "insufficient_funds" in page.text
     assert page.links(f"{path}/refund/") == []
+
+
+@pytest.mark.parametrize(
+    ("language", "advised"), [("en", "cancel or charge it"), ("ru", "подписку отмените или спишите")]
+)
+async def test_a_case_leads_to_what_it_is_about_and_says_what_to_do(
+    cinema: Cinema, panel: Panel, language: str, advised: str
+) -> None:
+    _, sale = await _paid(cinema)
+    clerk, key = await panel.somebody("Administrators", language), uuid4()
+    row = {"id": key, "kind": "subscription_stranded", "subject": sale["subscription"]["id"], "detail": "It waits."}
+    async with cinema.service.engine.begin() as connection:
+        await connection.execute(cases.insert().values(**row, facts={"failures": 3}, opened_at=cinema.clock.now()))
+
+    page, queue = await clerk.opens(f"/billing/case/{key}/change/"), await clerk.opens("/billing/case/")
+
+    subscription = f"/billing/subscription/{sale['subscription']['id']}/change/"
+    assert page.links(subscription)
+    assert queue.links(subscription)
+    assert advised in page.text
+    await clerk.sends(f"/billing/case/{key}/resolve/", resolution="В порядке.")
 
 
 async def test_the_queue_shows_what_is_open_and_a_case_is_resolved_once(cinema: Cinema, boss: Administrator) -> None:
@@ -243,6 +311,7 @@ async def test_the_queue_shows_what_is_open_and_a_case_is_resolved_once(cinema: 
     assert "The case was resolved" in resolved.text
     assert "Деньги нашлись в кабинете." in resolved.text
     assert "closed before" in twice.text
+    assert "Nothing found: take a filter away" in (await boss.opens("/billing/case/", q=uuid4().hex)).text
     assert subject not in (await boss.opens("/billing/case/")).text
     assert subject in (await boss.opens("/billing/case/", state="all")).text
     async with cinema.service.engine.connect() as connection:

@@ -50,7 +50,7 @@ def _add_plan(chromium: WebDriver, panel: Panel, code: str) -> str:
 
 def _return_part(chromium: WebDriver, panel: Panel, payment: str) -> str:
     chromium.get(f"{panel.url}/billing/payment/{payment}/change/")
-    chromium.find_element(By.LINK_TEXT, "Вернуть").click()
+    chromium.find_element(By.LINK_TEXT, "Вернуть деньги").click()
     _enter(chromium, amount="100,00", reason="подарок")
     return _press(chromium, clicks=3)
 
@@ -79,7 +79,7 @@ async def test_an_administrator_logs_in_adds_a_plan_and_returns_a_part_of_a_paym
     reply = await anna.subscribes(code, "349.50")
     assert reply.status_code == 201, reply.text
     payment = reply.json()["payment"]["id"]
-    assert "Возврат отправлен: 100.00 RUB" in await asyncio.to_thread(_return_part, chromium, panel, payment)
+    assert "Возврат отправлен: 100,00 ₽" in await asyncio.to_thread(_return_part, chromium, panel, payment)
     await cinema.works()
 
     shown = await anna.reads(f"/v1/payments/{payment}")
