@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from fastapi import FastAPI
 
+from commands.app import add_commands
+from domain.errors import RuleBroken
+from domain.events import EventType
+from infrastructure.http.problems import Problem
+from queries.app import ROUTERS
 from tests.architecture.checkout import CHECKOUT, tracked_files
 
 DECISIONS = sorted((CHECKOUT / "docs" / "decisions").glob("*.md"))
 PAGES = sorted([CHECKOUT / "README.md", *(CHECKOUT / "docs").rglob("*.md")])
 REQUIREMENTS = (CHECKOUT / "docs" / "requirements.md").read_text("utf-8")
 INVARIANTS = (CHECKOUT / "docs" / "invariants.md").read_text("utf-8")
+API = (CHECKOUT / "docs" / "api.md").read_text("utf-8")
 HOW_MANY = {"PAY": 13, "SUB": 7, "AUTH": 5, "ADM": 5, "NFR": 3}
 
 _by_name = pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
@@ -84,3 +93,44 @@ def test_each_invariant_names_what_holds_it() -> None:
     named = [re.findall(r"`(tests/[\w/]+\.py)`", one) for one in told]
     assert [len(files) for files in named] == [1] * len(told)
     assert [file for [file] in named if not (CHECKOUT / file).is_file()] == []
+
+
+def _calls() -> Iterator[str]:
+    app = FastAPI()
+    add_commands(app, cast("Any", None))
+    for router in ROUTERS:
+        app.include_router(router)
+    for path, methods in app.openapi()["paths"].items():
+        yield from (f"{method.upper()} {_without_names(path)}" for method in methods)
+
+
+def _without_names(path: str) -> str:
+    return re.sub(r"{\w+}", "{}", path)
+
+
+def test_the_integrators_page_names_every_call_and_no_other() -> None:
+    named = re.findall(r"`((?:GET|POST|PATCH|DELETE) )(/(?:v1|internal|webhooks)\S*)`", API)
+    assert {method + _without_names(path) for method, path in named} == set(_calls())
+
+
+def _kinds_of(broken: type[RuleBroken]) -> Iterator[type[RuleBroken]]:
+    for kind in broken.__subclasses__():
+        yield kind
+        yield from _kinds_of(kind)
+
+
+def test_the_integrators_page_tells_every_code_with_its_status() -> None:
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| ([45]\d\d) \|", API, re.MULTILINE)
+    told = {code: int(status) for codes, status in rows for code in re.findall(r"\w+", codes)}
+    assert {code: Problem(code, "").status for code in told} == told
+    made = {kind.code for kind in _kinds_of(RuleBroken) if kind.__module__.startswith(("domain.", "commands."))}
+    for name in tracked_files():
+        if name.startswith(("commands/", "queries/", "infrastructure/http/")):
+            made |= set(re.findall(r"\bProblem\(\s*\"(\w+)\"", (CHECKOUT / name).read_text("utf-8")))
+    assert sorted(made - set(told)) == []
+
+
+def test_the_integrators_page_names_mails_by_events_that_there_are() -> None:
+    told = re.findall(r"`((?:(?:payment|subscription|refund)\.[a-z_]+ ?)+)`", API.partition("\n## Mails")[2])
+    assert len(told) > 10
+    assert {event for events in told for event in events.split()} <= {event.value for event in EventType}
