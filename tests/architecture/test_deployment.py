@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import re
 from typing import Any
 
@@ -70,7 +71,7 @@ def test_what_compose_does_not_set_the_image_does() -> None:
 def test_what_may_be_left_out_stands_in_the_example_all_the_same() -> None:
     optional = {match["name"] for match in VARIABLE.finditer(COMPOSE_TEXT) if match["kind"] == "-"}
     absent = {name for name in optional if not re.search(rf"^#? ?{name}=", EXAMPLE, re.MULTILINE)}
-    assert absent == {"BILLING_VERSION"}  # a tag of the image, not a setting
+    assert absent == set()
 
 
 def test_the_image_and_the_operators_page_name_no_setting_that_is_none() -> None:
@@ -201,6 +202,23 @@ def test_our_processes_may_do_little(service: str) -> None:
     assert described["read_only"]
     assert described["cap_drop"] == ["ALL"]
     assert described["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("service", sorted(set(SERVICES) - set(OURS)))
+def test_our_neighbours_gain_no_rights_and_step_down_from_root(service: str) -> None:
+    described = SERVICES[service]
+    assert described["security_opt"] == ["no-new-privileges:true"]
+    # What the image would do first is left out where a command begins with another program.
+    command = " ".join(described.get("command", []))
+    assert not command.startswith("sh ") or " docker-entrypoint.sh " in command
+
+
+def test_the_example_tells_from_where_a_proxy_on_this_host_is_seen() -> None:
+    [network] = COMPOSE["networks"]["default"]["ipam"]["config"]
+    gateway, subnet = ipaddress.ip_address(network["gateway"]), ipaddress.ip_network(network["subnet"])
+    assert gateway in subnet
+    pages = (EXAMPLE, (CHECKOUT / "docs" / "operations.md").read_text("utf-8"))
+    assert [f"{gateway}" in page for page in pages] == [True, True]
 
 
 def test_volumes_that_are_mounted_are_declared() -> None:
