@@ -9,6 +9,8 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 DEFAULT_ZONE = "Europe/Moscow"
+_SAME_INSTANT = timedelta(hours=12)
+"""Less than the shortest period, a day with a clock change in it; more than what a zone's rules are changed by."""
 
 
 class PeriodUnit(StrEnum):
@@ -60,10 +62,11 @@ class Anchor:
     def period_from(self, start: datetime, length: PeriodLength) -> Period:
         """The period that begins at `start` and ends at the next anchored instant after it.
 
-        Counting from the anchor, not from the last end, is what brings 31 Jan → 28 Feb back to 31 Mar.
+        Counting from the anchor, not from the last end, is what brings 31 Jan → 28 Feb back to 31 Mar. A zone whose
+        rules were changed moves that instant by an hour or so: the same one, a little later, is not the next.
         """
         steps = max(self._steps_before(start, length), 1)
-        while (end := self._instant(steps, length)) <= start:
+        while (end := self._instant(steps, length)) - start < _SAME_INSTANT:
             steps += 1
         return Period(start, end)
 

@@ -96,7 +96,15 @@ def test_a_period_found_from_anywhere_is_the_one_found_step_by_step(
     ends = [anchor.at, *_ends(anchor, length, steps + 1)]
 
     assert anchor.period_from(ends[steps], length).end == ends[steps + 1]
-    assert anchor.period_from(ends[steps + 1] - timedelta(microseconds=1), length).end == ends[steps + 1]
+    assert anchor.period_from(ends[steps + 1] - timedelta(hours=13), length).end == ends[steps + 1]
+
+
+def test_a_zone_whose_rules_were_changed_sells_no_period_of_an_hour() -> None:
+    """Almaty moved its clocks from +06:00 to +05:00 on 1 March 2024; the last end was computed before."""
+    anchor = Anchor(datetime(2024, 2, 15, 6, tzinfo=UTC), "Asia/Almaty")
+    last_end = datetime(2024, 3, 15, 6, tzinfo=UTC)  # 12:00 by the rules that held when it was computed
+
+    assert anchor.period_from(last_end, MONTH).end == datetime(2024, 4, 15, 7, tzinfo=UTC)
 
 
 @given(st.integers(1, 10**9), st.integers(-(10**9), 2 * 10**9))
