@@ -94,9 +94,9 @@ class _Settlement:
             case NotFound():
                 if self.payment.is_open:
                     await self._never_received()
-            case Refused(code=code):
+            case Refused(code=code, detail=detail):
                 if self.payment.is_open:
-                    await self._canceled(Cancellation(code, "merchant"))
+                    await self._canceled(Cancellation(code, "merchant"), detail)
             case PaymentSnapshot():
                 await self._snapshot(news)
 
@@ -216,18 +216,19 @@ class _Settlement:
             return True
         if self.payment.begins_subscription:
             return subscription.status is not SubscriptionStatus.PENDING
-        if not subscription.is_running or subscription.cancel_at_period_end or subscription.refunding:
+        if not subscription.goes_on:
             return True
         return self.payment.kind is PaymentKind.PLAN_CHANGE and not await still_stands(
             self.payment, subscription, self.uow
         )
 
-    async def _canceled(self, why: Cancellation) -> None:
+    async def _canceled(self, why: Cancellation, detail: str = "") -> None:
         subscription, plan = await self._subscription()
         self.payment.cancel(why, self.now)
         told = facts.of_payment(self.payment, plan)
         if advice_for(why.reason) is RetryAdvice.UNKNOWN:
-            await self._case("payment_reason_unknown", f"It was canceled for {why.reason!r}, which nobody here knows.")
+            words = f"It was canceled for {why.reason!r}, which nobody here knows. {detail}".strip()
+            await self._case("payment_reason_unknown", words, subject=why.reason if self.payment.by_person else None)
         elif why.reason == FORBIDDEN:
             await self._case("payment_forbidden", "The payment system says that the shop may not charge like that.")
         changes_plan = self.payment.kind is PaymentKind.PLAN_CHANGE  # whose person waits for it, whatever else was paid
@@ -241,9 +242,8 @@ class _Settlement:
             else:  # the person had canceled it meanwhile: they know
                 self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})
         elif self.payment.by_person:
-            goes_on = subscription.is_running and not subscription.cancel_at_period_end and not subscription.refunding
-            quiet = {} if goes_on or changes_plan else {"quiet": True}  # who ended it meanwhile owes nothing
-            self._record(EventType.PAYMENT_FAILED, {**told, **quiet})
+            owes = subscription.goes_on or changes_plan  # who has ended it meanwhile does not
+            self._record(EventType.PAYMENT_FAILED, told if owes else {**told, "quiet": True})
         else:
             own_plan = plan if subscription.plan_id == plan.id else await self.uow.plans.by_id(subscription.plan_id)
             self._renewal_refused(subscription, own_plan, why, told)
@@ -264,11 +264,11 @@ class _Settlement:
     ) -> None:
         """Dunning tells its start and its end, and when it comes to need the person; not each try (invariant 10)."""
         early = subscription.tries_early(self.payment.created_at)
-        if early or not subscription.is_running or subscription.cancel_at_period_end or subscription.refunding:
+        if early or not subscription.goes_on:
             self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})
             return
         at_first = subscription.first_failed_at is None
-        verdict = subscription.renewal_refused(why.reason, self.now, self.world.rules)
+        verdict = subscription.renewal_refused(why.reason, self.payment.created_at, self.now, self.world.rules)
         told = {**told, **facts.of_access(subscription, self.now, self.world.rules)}
         match verdict:
             case TryAgain(at=next_try_at):
@@ -301,11 +301,20 @@ class _Settlement:
             Event(happened, self.now, payment.user_id, payment.subscription_id, payment_id=payment.id, data=told)
         )
 
-    async def _case(self, kind: str, detail: str, snapshot: PaymentSnapshot | None = None) -> None:
+    async def _case(
+        self, kind: str, detail: str, snapshot: PaymentSnapshot | None = None, *, subject: str | None = None
+    ) -> None:
+        """`subject`: what one case is enough for, where a person could bring about as many as they like."""
         payment = self.payment
         known: dict[str, object] = {"status": payment.status.value, "last_silence": payment.last_silence}
         if snapshot is not None:
             known |= {"provider_payment_id": snapshot.provider_payment_id, "provider_status": snapshot.status.value}
         await self.uow.cases.open(
-            kind, str(payment.id), detail, self.now, user_id=payment.user_id, payment_id=payment.id, facts=known
+            kind,
+            subject or str(payment.id),
+            detail,
+            self.now,
+            user_id=payment.user_id,
+            payment_id=payment.id,
+            facts=known,
         )

@@ -29,19 +29,20 @@ class GiveUp:
 
 
 def after_refusal(
-    reason: str, first_failed_at: datetime, tries: int, now: datetime, rules: Rules
+    reason: str, first_failed_at: datetime, tries: int, tried_at: datetime, now: datetime, rules: Rules
 ) -> TryAgain | AskThePerson | GiveUp:
     """What to do once a renewal was refused for `reason`.
 
-    `tries`: how many were made after the first failure. Tries stand at fixed distances from the
-    first failure; one that downtime has overslept is made at once, two overslept ones are one.
+    `tries`: how many were made after the first failure; `tried_at`: when this one was made, which may be days before
+    its refusal is known. Tries stand at fixed distances from the first failure; one that downtime has overslept, or
+    the wait for an answer, is made at once; two overslept ones are one.
     """
     advice = advice_for(reason)
     if advice not in (RetryAdvice.TRY_LATER, RetryAdvice.FEW_TRIES):
         return AskThePerson(until=now + rules.patience_after_asking)
     allowed = rules.retries[: rules.few_retries] if advice is RetryAdvice.FEW_TRIES else rules.retries
     left = [first_failed_at + delay for delay in allowed[tries:]]
-    ahead = [at for at in left if at > now]
+    ahead = [at for at in left if at > tried_at]
     if ahead:
         return TryAgain(ahead[0])
     return GiveUp()

@@ -94,6 +94,11 @@ class Subscription:
         return self.period.end if self.cancel_at_period_end else self.period.end + rules.grace
 
     @property
+    def goes_on(self) -> bool:
+        """Whether a next period is to follow: it runs, is not going to end, and no refund that ends it is under way."""
+        return self.is_running and not self.cancel_at_period_end and not self.refunding
+
+    @property
     def renews_to(self) -> UUID:
         """The plan that its next period is charged for."""
         return self.next_plan_id or self.plan_id
@@ -170,8 +175,10 @@ class Subscription:
             self.remind_at = reminder if reminder > period.start else None
 
     # --- not paid ------------------------------------------------------------------------------
-    def renewal_refused(self, reason: str, at: datetime, rules: Rules) -> TryAgain | AskThePerson | GiveUp:
-        """A renewal was refused: past due, and what comes next by the rules of dunning."""
+    def renewal_refused(
+        self, reason: str, tried_at: datetime, at: datetime, rules: Rules
+    ) -> TryAgain | AskThePerson | GiveUp:
+        """A renewal that was tried at `tried_at` was refused: past due, and what comes next by the rules of dunning."""
         if self.status is not SubscriptionStatus.PAST_DUE:
             self._move(SubscriptionStatus.PAST_DUE)
         if self.first_failed_at is None:
@@ -182,7 +189,7 @@ class Subscription:
         if self.payment_method_id is None:  # its owner removed it while the charge was under way
             verdict = AskThePerson(until=at + rules.patience_after_asking)
         else:
-            verdict = after_refusal(reason, self.first_failed_at, self.failed_tries, at, rules)
+            verdict = after_refusal(reason, self.first_failed_at, self.failed_tries, tried_at, at, rules)
         self.next_charge_at = self.remind_at = self.end_at = None
         match verdict:
             case TryAgain(at=next_try_at):

@@ -214,6 +214,23 @@ async def test_a_process_that_stood_still_before_it_sent_a_charge_sends_nothing_
     assert await person.charged() == []
 
 
+async def test_who_sends_nonsense_again_and_again_does_not_fill_the_queue_of_cases(cinema: Cinema) -> None:
+    anna = await cinema.person()
+    price = {"value": "499.00", "currency": "RUB"}
+    await cinema.sells("premium", "499.00")
+    body = {"plan_code": "premium", "price": price, "payment": {"type": "token", "payment_token": "nonsense"}}
+    for _ in range(3):
+        reply = await anna.posts("/v1/subscriptions", body)
+        assert (reply.status_code, reply.json()["payment"]["status"]) == (201, "canceled")
+
+    async with cinema.service.engine.connect() as connection:
+        mine = select(cases.c.subject, cases.c.seen, cases.c.detail).where(cases.c.kind == "payment_reason_unknown")
+        found = (await connection.execute(mine.where(cases.c.user_id == anna.id))).all()
+    [(subject, seen, detail)] = found
+    assert (subject, seen) == ("invalid_request", 3)
+    assert len(detail) > len("It was canceled for 'invalid_request', which nobody here knows."), "with their words"
+
+
 async def test_of_two_who_would_send_the_same_at_once_only_one_does(
     cinema: Cinema, monkeypatch: pytest.MonkeyPatch
 ) -> None:

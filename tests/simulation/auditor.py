@@ -397,7 +397,7 @@ class Auditor:
 
     def _renewal_refused(self, event: HeardEvent, it: Expected, payment: BookedPayment) -> None:
         first = it.first_failed is None
-        verdict = it.refused(event.data["reason"], event.at)
+        verdict = it.refused(event.data["reason"], payment.requested_at, event.at)
         if verdict == "over":
             self._letter(it.user_id, "payment.failed subscription.expired", payment.id)
         elif first:
@@ -579,11 +579,22 @@ class Auditor:
                 self.findings.wrong.append(f"{user_id} reads of payment {payment.id}: {found}, it is {expected}")
 
     def compare_flagged(self, payment_ids: Iterable[UUID]) -> None:
-        """A person looks at each payment that the payment system refused to take at all, and at no other."""
-        refused = {one.id for one in self.payments.values() if one.refused}
-        flagged = set(payment_ids)
-        self.findings.lost += [f"nobody looks at the refused payment {one}" for one in refused - flagged]
-        self.findings.wrong += [f"payment {one} is flagged for nothing" for one in flagged - refused]
+        """Somebody looks at each renewal that the payment system refused to take at all, and at no payment beside.
+
+        Of those that people make themselves one stands for all, or whoever tries again and again would fill the queue.
+        """
+        refused = {one.id: one.by_person for one in self.payments.values() if one.refused}
+        flagged, by_hand = set(payment_ids), [one for one, by_person in refused.items() if by_person]
+        self.findings.lost += [
+            f"nobody looks at the refused payment {one}"
+            for one, by_person in refused.items()
+            if not by_person and one not in flagged
+        ]
+        if by_hand and len(flagged.intersection(by_hand)) != 1:
+            self.findings.lost.append(
+                f"{len(by_hand)} payments that people made were refused, and {flagged} are looked at"
+            )
+        self.findings.wrong += [f"payment {one} is flagged for nothing" for one in flagged - refused.keys()]
 
     def provider_id_of(self, payment_id: UUID) -> str:
         return next(name for name in self._charges[payment_id] if self.ledger[name].status == "succeeded")

@@ -50,7 +50,7 @@ def period_end(anchor: datetime, zone: str, terms: PlanTerms, start: datetime) -
             wall = local.replace(tzinfo=None) + timedelta(days=step * terms.count * (7 if terms.unit == "week" else 1))
             wall = wall.replace(tzinfo=here, fold=0)
         end = wall.astimezone(UTC)
-        if end > start:
+        if end - start >= timedelta(hours=12):  # a little later is the same one, by other rules of its zone
             return end
         step += 1
 
@@ -175,8 +175,11 @@ class Expected:
             self.next_charge = self.end
             self.remind_at = self.end - REMINDER if self.end - REMINDER > self.start else None
 
-    def refused(self, reason: str, at: datetime) -> str:
-        """The renewal's charge was refused; says what follows: `again`, `ask` or `over`."""
+    def refused(self, reason: str, tried_at: datetime, at: datetime) -> str:
+        """The renewal's charge was refused; says what follows: `again`, `ask` or `over`.
+
+        Of the days that are promised one is left out only where it had passed before this charge was made.
+        """
         if self.first_failed is None:
             self.first_failed = at
         else:
@@ -188,7 +191,7 @@ class Expected:
             self.end_at = at + PATIENCE
             return "ask"
         tries = [self.first_failed + timedelta(days=day) for day in days[self.tries :]]
-        ahead = [moment for moment in tries if moment > at]
+        ahead = [moment for moment in tries if moment > tried_at]
         if not ahead:
             self.over("expired")
             return "over"
