@@ -23,8 +23,8 @@ _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 def read_email(value: object) -> str | None:
     """An address that can stand in a header as it is, or None."""
-    if not isinstance(value, str) or len(value) > _MAX_EMAIL or not _EMAIL.fullmatch(value):
-        return None
+    if not isinstance(value, str) or len(value) > _MAX_EMAIL or not _EMAIL.fullmatch(value) or "=?" in value:
+        return None  # `=?…?=` is a word in code, which mail programs, and Python's own headers, read as other text
     return value if _is_clean(value) else None
 
 

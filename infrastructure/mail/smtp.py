@@ -117,7 +117,7 @@ class SmtpSender:
         try:
             message = self._message(mail)
         except ValueError as error:
-            return Undeliverable(f"no mail can be made of it: {error}", address=not _ADDRESS.fullmatch(mail.to))
+            return Undeliverable(f"no mail can be made of it: {error}", address=not _is_address(mail.to))
         client = aiosmtplib.SMTP(
             hostname=self._host,
             port=self._port,
@@ -129,6 +129,7 @@ class SmtpSender:
         try:
             async with asyncio.timeout(self._deadline_s):
                 await self._deliver(client, mail.to, message)
+            await _say_goodbye(client)
         except Exception as error:  # noqa: BLE001 - whatever a server or a network comes up with is an answer here
             return _judge(error)
         finally:
@@ -151,10 +152,6 @@ class SmtpSender:
         content = message.as_bytes(policy=_POLICY.clone(utf8=international))
         options = ["SMTPUTF8", "BODY=8BITMIME"] if international else []
         await client.sendmail(self._sender, [to], content, mail_options=options)
-        with contextlib.suppress(Exception):  # the mail is taken over by now, however the goodbye goes
-            async with asyncio.timeout(_GOODBYE_S):
-                await client.quit()
-
     def _message(self, mail: Mail) -> EmailMessage:
         """Raises ValueError where something would not be what it says in a header."""
         if not mail.events or not all(_TOKEN.fullmatch(event) for event in mail.events):
@@ -179,8 +176,20 @@ class SmtpSender:
         return message
 
 
+async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
+    """The mail is taken over by now, however this goes; so the deadline of the mail is not that of the goodbye."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_GOODBYE_S):
+            await client.quit()
+
+
+def _is_address(address: str) -> bool:
+    """No `=?` either: it begins a word in code, which would be decoded into the header."""
+    return _ADDRESS.fullmatch(address) is not None and "=?" not in address
+
+
 def _address(address: str, name: str = "") -> Address:
-    if not _ADDRESS.fullmatch(address):
+    if not _is_address(address):
         raise ValueError("expected an address such as billing@example.org")
     return Address(name, *address.rsplit("@", 1))
 

@@ -80,6 +80,8 @@ INJECTIONS: dict[str, dict[str, object]] = {
     "two readers": {"to": "a@example.org, b@example.org"},
     "a reader with a command": {"to": "a@example.org> SIZE=1\r\nRCPT TO:<b@example.org"},
     "no reader": {"to": ""},
+    "a reader with a line break in code": {"to": "=?utf-8?b?DQpCY2M6IGVAdi5ydQ==?=@evil.example"},
+    "two readers in code": {"to": "=?utf-8?b?dmljdGltQGJhbmsucnUsIHg=?=@evil.example"},
     "an event with a line break": {"events": ("payment.succeeded\r\nBcc: b@example.org",)},
     "no event": {"events": ()},
     "an object with a line break": {"object_id": "1\nBcc: b@example.org"},
@@ -159,6 +161,22 @@ async def test_a_mail_whose_answer_was_lost_is_sent_again_under_the_same_id(mail
     assert isinstance(await sender(mailbox, deadline_s=0.5).send(letter), TryLater)
     assert await sender(mailbox).send(letter) == Sent()
     assert len({one["message_id"] for one in await mailbox.messages(to=letter.to)}) == 1
+
+
+async def test_a_mail_that_is_taken_over_is_sent_however_slow_the_goodbye() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for line in (b"220 hi", b"250 hi", b"250 ok", b"250 ok", b"354 go on"):
+            writer.write(line + b"\r\n")
+            await reader.readuntil(b"\r\n.\r\n" if line.startswith(b"354") else b"\r\n")
+        await asyncio.sleep(0.4)  # so that the deadline falls into the goodbye
+        writer.write(b"250 taken\r\n")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, asyncio.timeout(5):
+        assert await SmtpSender(f"smtp://127.0.0.1:{port}", FROM, deadline_s=0.6).send(mail()) == Sent()
 
 
 async def test_nobody_listening_is_an_outage() -> None:
