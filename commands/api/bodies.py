@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -17,10 +18,21 @@ from domain.periods import PeriodLength, PeriodUnit
 from domain.plan_change import ChangeWhen
 from domain.subscription import CancelWhen
 
+_WEB_ADDRESS = re.compile(r"https?://[!#-;=?-\[\]_a-z~]+")
+"""What an address may have in it; a name in other letters comes as punycode, a path in them with per cent signs."""
+
 
 def _is_web_address(value: str) -> str:
-    if not value.startswith(("https://", "http://")) or any(ch.isspace() for ch in value):
-        raise ValueError("expected an address that starts with https:// or http://")
+    """A payment system refuses what is no address, and the person would be told of a payment that failed."""
+    if not _WEB_ADDRESS.fullmatch(value):
+        raise ValueError("expected an address that starts with https:// or http://, in ASCII")
+    try:
+        parts = urlsplit(value)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, brackets that are left open
+        usable = False
+    if not usable:
+        raise ValueError("expected an address with a host, and with a port from 1 to 65535 where it has one")
     return value
 
 

@@ -125,6 +125,8 @@ class RegisteredPaymentSystems:
             if not (_ADDRESS if name.endswith("url") else _WORD).fullmatch(value):
                 expected = "an address, http://… or https://…" if name.endswith("url") else "printable ASCII, no spaces"
                 raise InvalidRegistration(f"settings.{name}", f"expected {expected}")
+        if "api_url" in settings and "secret_key" not in settings:  # what is known here is not sent to a new address
+            raise InvalidRegistration("settings.secret_key", "a new address needs its key with it")
         for name in sorted(kind.settings - {*settings, *known, *self._given.get(adapter, {})}):
             raise InvalidRegistration(f"settings.{name}", f"the adapter {adapter} needs it")
 

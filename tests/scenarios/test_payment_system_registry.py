@@ -73,6 +73,17 @@ async def test_the_secret_key_is_nowhere_to_be_read(cinema: Cinema, other: Runni
     assert sorted(kept.settings) == ["api_url", "secret_key", "shop_id"]
 
 
+async def test_a_key_that_is_known_is_not_sent_to_an_address_that_is_new(cinema: Cinema, other: Running) -> None:
+    code = await _registered(cinema, other)
+    moved = {"settings": {"api_url": "https://elsewhere.example/v3"}}
+
+    refused = await cinema.as_admin("PATCH", f"/internal/v1/payment-systems/{code}", moved)
+
+    assert refused.status_code == 422
+    assert [error["field"] for error in refused.json()["errors"]] == ["settings.secret_key"]
+    assert (await _subscribes(cinema, await cinema.person(), code, other)).status_code == 201, "nothing has changed"
+
+
 async def test_settings_that_are_changed_are_used_from_then_on(cinema: Cinema, other: Running) -> None:
     code = await _registered(cinema, other, settings={**_settings(other), "secret_key": "an_old_key"})
     before = await _subscribes(cinema, await cinema.person(), code, other)
@@ -142,6 +153,7 @@ async def test_ten_at_once_register_one(cinema: Cinema) -> None:
         ({"settings": {"api_url": "ftp://yookassa"}}, "settings.api_url"),
         ({"settings": {"secret_key": "with spaces\n"}}, "settings.secret_key"),
         ({"settings": {"secret_key": ""}}, "settings.secret_key"),
+        ({"settings": {"api_url": "https://elsewhere.example/v3"}}, "settings.secret_key"),
         ({"code": "с кириллицей"}, "code"),
         ({"name": ""}, "name"),
         ({"color": "red"}, "color"),

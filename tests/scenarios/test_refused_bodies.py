@@ -48,6 +48,22 @@ async def test_a_card_number_in_a_wrong_place_is_not_repeated(
     assert told[field] == (message or told[field])
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["https://", "https:///back", "https://[", "http://cinema.example\x07", "https://\x7f", "https://cinema.example:0",
+     "https://cinema.example:abc", "https://cinema.example/<script>", "https://кино.рф", "javascript:alert(1)"],
+)  # fmt: skip
+async def test_nobody_is_sold_anything_that_leads_back_to_no_address(cinema: Cinema, address: str) -> None:
+    anna = await cinema.person()
+    body = {**SALE, "payment": {"type": "redirect", "return_url": address}}
+
+    reply = await anna.posts("/v1/subscriptions", body)
+
+    assert reply.status_code == 422
+    assert [one["field"] for one in reply.json()["errors"]] == ["payment.return_url"]
+    assert await anna.payments() == []
+
+
 async def test_of_an_unreadable_uuid_no_letter_is_repeated(cinema: Cinema) -> None:
     reply = await cinema.as_admin("POST", "/internal/v1/renewals", {"subscription_id": "ж" * 36})
     assert "ж" not in reply.text
