@@ -98,19 +98,23 @@ async def _until_it_fails(redis_url: str, schedule: Sequence[Scheduled]) -> None
         error = None if running.cancelled() else running.exception()
         log.warning("arq_interrupted", error=f"{type(error).__name__}: {error}"[:200])
     finally:
-        await _leave(worker, pool)
+        await _leave(worker, running, pool)
 
 
-async def _leave(worker: Worker, pool: ConnectionPool) -> None:
-    """Close it, which asks Redis as well and may wait for ever, or fail as Redis did."""
+async def _leave(worker: Worker, running: asyncio.Task[None], pool: ConnectionPool) -> None:
+    """Close it, which asks Redis as well and may wait for ever, or fail as Redis did.
 
-    async def close() -> None:
-        try:
-            await worker.close()
-        finally:
-            await pool.disconnect()
-
-    closing = asyncio.create_task(close())
-    closing.add_done_callback(lambda done: done.cancelled() or done.exception())
+    What waits for an answer ends as its connection is cut, and then makes a new one, be it only to take a watch back:
+    those are cut when it has ended.
+    """
+    closing = asyncio.create_task(worker.close())
+    found = (closing, running, worker.main_task, *worker.tasks.values())
+    at_work: list[asyncio.Task[Any]] = [one for one in found if one is not None]
+    for one in at_work:
+        one.add_done_callback(lambda done: done.cancelled() or done.exception())  # told above, or Redis' end
     await asyncio.wait({closing}, timeout=_LEAVE_S)
-    closing.cancel()
+    await pool.disconnect()
+    await asyncio.wait(at_work, timeout=_LEAVE_S)
+    for one in at_work:
+        one.cancel()
+    await pool.disconnect()

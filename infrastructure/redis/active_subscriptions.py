@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -82,16 +83,15 @@ class ActiveSubscriptionsCache:
 async def forget(line: RedisLine, pattern: str) -> None:
     """Remove the keys of a pattern, a thousand at a time."""
 
-    async def remove(redis: Redis) -> None:
-        cursor = 0
-        while True:
-            cursor, keys = await redis.scan(cursor, match=pattern, count=1000)
-            if keys:
-                await redis.unlink(*keys)
-            if cursor == 0:
-                return
+    async def remove(redis: Redis, cursor: int) -> int:
+        cursor, keys = await redis.scan(cursor, match=pattern, count=1000)
+        if keys:
+            await redis.unlink(*keys)
+        return cursor
 
-    await line.ask(remove)
+    cursor = await line.ask(partial(remove, cursor=0))
+    while cursor:
+        cursor = await line.ask(partial(remove, cursor=cursor))
 
 
 def key_of(user_id: UUID) -> str:

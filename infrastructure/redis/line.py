@@ -6,6 +6,7 @@ RedisUnavailable at once, and one caller in each pause finds out whether it is b
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -43,6 +44,8 @@ class RedisLine:
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
         self._pause_s = pause_s
+        # A call connects and asks, each with its own patience; and connections are made one after another.
+        self._at_most_s = 2 * patience_s
         self._closed_until = 0.0
 
     async def ask(self, question: Callable[[Redis], Awaitable[T]]) -> T:
@@ -56,7 +59,8 @@ class RedisLine:
         if was_down:
             self._closed_until = now + self._pause_s  # this caller tries, the others go on without Redis
         try:
-            answer = await question(self.client)
+            async with asyncio.timeout(self._at_most_s):
+                answer = await question(self.client)
         except ResponseError as error:
             if _is_about_the_question(error):
                 self._closed_until = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -88,11 +88,14 @@ async def line_to(valkey: EmbeddedValkey) -> AsyncIterator[Line]:
         finally:
             to.close()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", urlsplit(valkey.url).port)
-        for pumps in (pump(reader, back), pump(there, writer)):
-            task = asyncio.create_task(pumps)
-            tasks.add(task)
+    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer):
+            there, back = await asyncio.open_connection("127.0.0.1", urlsplit(valkey.url).port)
+            with closing(back):
+                await asyncio.gather(pump(reader, back), pump(there, writer))
+
+    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.create_task(join(reader, writer)))
 
     server = await asyncio.start_server(serve, "127.0.0.1", port)
     try:

@@ -184,6 +184,27 @@ async def test_a_redis_that_hangs_costs_one_short_wait_and_postgres_answers(engi
         await line.close()
 
 
+async def test_those_who_come_at_once_to_a_redis_that_hangs_do_not_wait_for_each_other() -> None:
+    """Its client makes one connection at a time, so the twentieth waited for twenty that came to nothing."""
+
+    async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def asks(line: RedisLine) -> None:
+        with pytest.raises(RedisUnavailable):
+            await line.ask(lambda redis: redis.get("key"))
+
+    server = await asyncio.start_server(never_answers, "127.0.0.1", 0)
+    line = RedisLine(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", patience_s=0.2)
+    began = time.monotonic()
+    await asyncio.gather(*(asks(line) for _ in range(20)))
+    assert time.monotonic() - began < 1.5
+    await line.close()
+    server.close()
+    await server.wait_closed()
+
+
 async def _disk_is_gone(own: EmbeddedValkey, client: Redis) -> None:
     """Its folder is removed, and the next copy to disk fails: from then on it takes no writes."""
     await client.config_set("save", "3600 1")
