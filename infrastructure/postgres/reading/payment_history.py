@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, String, cast, func, literal, or_, select, text, tuple_
@@ -14,6 +14,14 @@ from domain.payment_history import HistoryFilter, HistoryPage, MonthSum, Positio
 from infrastructure.json_text import dump
 from infrastructure.postgres.documents import payment_document, payment_rows
 from infrastructure.postgres.tables import payment_methods, payments, plans
+
+_NOT_ABBREVIATED: Final = {
+    "CET": "Europe/Brussels",
+    "EET": "Europe/Athens",
+    "MET": "Europe/Brussels",
+    "WET": "Europe/Lisbon",
+}
+"""Zones whose names Postgres takes for abbreviations first, which have no summer time; as tzdata links them."""
 
 
 class PostgresPaymentHistory:
@@ -34,7 +42,8 @@ class PostgresPaymentHistory:
     async def summary(
         self, user_id: UUID, zone: str, created_from: datetime | None, created_to: datetime | None
     ) -> list[MonthSum]:
-        month = func.to_char(func.timezone(zone, payments.c.created_at), "YYYY-MM").label("month")
+        local = func.timezone(_NOT_ABBREVIATED.get(zone, zone), payments.c.created_at)
+        month = func.to_char(local, "YYYY-MM").label("month")
         span = HistoryFilter(status="succeeded", created_from=created_from, created_to=created_to)
         query = (
             select(
