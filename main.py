@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -114,9 +116,13 @@ async def serve(settings: Settings, side: str) -> None:
         proxy_headers=False,  # who knocks is judged where it matters, by trusted proxies of our own
         timeout_graceful_shutdown=15,
     )
+    # When it has answered what was under way uvicorn raises the signal again, which by itself would end the process
+    # there and then, with everything open.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         await uvicorn.Server(config).serve()
     finally:
+        await app.state.token_verifier.close()
         await service.close()
 
 

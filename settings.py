@@ -189,8 +189,8 @@ class Settings(PanelSettings):
     card_keys: str | None = Field(default=None, repr=False)
     clock: ClockKind = ClockKind.SYSTEM
 
-    payment_deadline_s: Annotated[float, Field(gt=0, le=60)] = 10.0
-    """How long a person waits for a payment system's answer before 202."""
+    payment_deadline_s: Annotated[float, Field(gt=0, le=15)] = 10.0
+    """How long a person waits for a payment system's answer before 202; leases and callers wait twice that at least."""
 
     # The numbers of the rules; what each means stands in domain/rules.py.
     grace: Duration = Rules().grace

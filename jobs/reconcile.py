@@ -27,7 +27,8 @@ log = structlog.get_logger(__name__)
 
 _LOCK = 7_316_403
 _FIRST_DAY = date(2000, 1, 1)
-_PAUSES_S = (1.0, 5.0, 15.0)
+_PAUSES_S = (1.0, 5.0, 15.0, 60.0, 300.0)
+"""As long as a payment system may ask for patience, after which its circuit lets a call through again."""
 
 
 class AlreadyReconciling(Exception):  # noqa: N818 -- read by people

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+_LOCK = text("SELECT true FROM pg_advisory_lock(:number)")
+_TRY_LOCK = text("SELECT pg_try_advisory_lock(:number)")
+_UNLOCK = text("SELECT pg_advisory_unlock(:number)")
 
 
 class HeldByAnother(Exception):  # noqa: N818 -- named for what happened
@@ -18,17 +22,17 @@ async def exclusive(engine: AsyncEngine, number: int, *, wait: bool = True) -> A
     """Hold lock `number`; without `wait` raises HeldByAnother at once. A connection that dies gives it back."""
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
     async with autocommit.connect() as connection:
-        if wait:
-            await connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
-        elif not (
-            await connection.execute(text("SELECT pg_try_advisory_lock(:number)"), {"number": number})
-        ).scalar_one():
+        if not await _asked(connection, _LOCK if wait else _TRY_LOCK, number):
             raise HeldByAnother
         try:
             yield
         finally:
-            try:
-                await connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": number})
-            except BaseException:
-                await connection.invalidate()  # a session that kept the lock in a pool would keep it for ever
-                raise
+            await _asked(connection, _UNLOCK, number)
+
+
+async def _asked(connection: AsyncConnection, question: TextClause, number: int) -> bool:
+    try:
+        return bool((await connection.execute(question, {"number": number})).scalar_one())
+    except BaseException:
+        await connection.invalidate()  # a session that got or kept the lock in a pool would keep it for ever
+        raise

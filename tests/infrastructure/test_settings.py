@@ -50,3 +50,9 @@ def test_an_address_of_an_unusual_form_is_taken(name: str, given: str) -> None:
 
 def test_links_lead_to_a_host_of_the_sixth_version_too() -> None:
     assert load(host="::1", port=8000).base_url == "http://[::1]:8000"
+    assert load(host="::1", admin_port=8001).panel_url == "http://[::1]:8001"
+
+
+def test_nobody_is_let_wait_for_a_payment_system_longer_than_those_who_ask_for_them_do() -> None:
+    with pytest.raises(SettingsError, match="BILLING_PAYMENT_DEADLINE_S"):
+        load(payment_deadline_s=16)
