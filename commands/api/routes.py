@@ -47,7 +47,7 @@ _KEY_PARAMETER = {
 }
 _REPLY_HEADERS = {
     CONSISTENCY_HEADER: {
-        "description": "A query sent with it sees at least this change; left out where nothing has changed.",
+        "description": "A query sent with it sees at least this change.",
         "schema": {"type": "string"},
     },
     "Idempotency-Replayed": {

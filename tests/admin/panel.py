@@ -6,7 +6,6 @@ import asyncio
 import html
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from fastapi import FastAPI
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from starlette.types import Message, Receive, Scope, Send
 
+from infrastructure.local.ports import free_port
 from tests.architecture.checkout import CHECKOUT
 from tests.scenarios.cinema import Cinema
 
@@ -189,11 +189,6 @@ class Panel:
         self.others.append(administrator)
         await administrator.logs_in(name)
         return administrator
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 @asynccontextmanager

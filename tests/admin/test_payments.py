@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -13,16 +12,9 @@ from sqlalchemy import func, select, update
 
 from infrastructure.postgres.tables import cases, refunds, subscriptions
 from tests.admin.panel import Administrator, Panel
-from tests.scenarios.cinema import POOR_CARD, Cinema, Person
+from tests.scenarios.cinema import POOR_CARD, Cinema
 
 _LIST = "/billing/payment/"
-
-
-async def _paid(cinema: Cinema, **claims: Any) -> tuple[Person, dict[str, Any]]:
-    person = await cinema.person(**claims)
-    reply = await person.subscribes("premium", "499.00")
-    assert reply.status_code == 201, reply.text
-    return person, reply.json()
 
 
 async def _refunds(cinema: Cinema, payment_id: str) -> list[int]:
@@ -41,7 +33,7 @@ async def _refunds(cinema: Cinema, payment_id: str) -> list[int]:
 async def test_a_refund_that_was_made_is_told_although_the_database_went_away_meanwhile(
     cinema: Cinema, panel: Panel, language: str, done: str, denied: str
 ) -> None:
-    _, sale = await _paid(cinema)
+    _, sale = await cinema.subscriber()
     clerk = await panel.somebody("Administrators", language)
     path = f"{_LIST}{sale['payment']['id']}/refund/"
     form = await clerk.opens(path)
@@ -58,8 +50,8 @@ async def test_a_refund_that_was_made_is_told_although_the_database_went_away_me
 
 
 async def test_a_payment_is_found_by_any_of_its_names(cinema: Cinema, boss: Administrator) -> None:
-    anna, sale = await _paid(cinema)
-    _, other = await _paid(cinema)
+    anna, sale = await cinema.subscriber()
+    _, other = await cinema.subscriber()
     payment = sale["payment"]
     names = [payment["id"], payment["provider_payment_id"], str(anna.id), sale["subscription"]["id"]]
 
@@ -97,7 +89,7 @@ async def test_payments_are_narrowed(
 
 
 async def test_a_part_is_returned_and_then_the_rest(cinema: Cinema, boss: Administrator) -> None:
-    boris, sale = await _paid(cinema)
+    boris, sale = await cinema.subscriber()
     path = f"{_LIST}{sale['payment']['id']}"
 
     assert "Left to return 499.00 ₽" in (await boss.opens(f"{path}/refund/")).text
@@ -117,7 +109,7 @@ async def test_a_part_is_returned_and_then_the_rest(cinema: Cinema, boss: Admini
 
 
 async def test_a_double_click_returns_once(cinema: Cinema, boss: Administrator) -> None:
-    _, sale = await _paid(cinema)
+    _, sale = await cinema.subscriber()
     path = f"{_LIST}{sale['payment']['id']}/refund/"
     form = await boss.opens(path)
 
@@ -131,7 +123,7 @@ async def test_a_double_click_returns_once(cinema: Cinema, boss: Administrator) 
 async def test_while_the_api_is_away_nothing_is_lost_and_nothing_is_done_twice(
     cinema: Cinema, panel: Panel, boss: Administrator
 ) -> None:
-    _, sale = await _paid(cinema)
+    _, sale = await cinema.subscriber()
     path = f"{_LIST}{sale['payment']['id']}/refund/"
     async with panel.api.is_away():
         silent = await boss.sends(path, amount="70.00", reason="раз")
@@ -147,7 +139,7 @@ async def test_while_the_api_is_away_nothing_is_lost_and_nothing_is_done_twice(
 async def test_a_form_that_was_done_and_is_sent_with_other_content_changes_nothing(
     cinema: Cinema, boss: Administrator
 ) -> None:
-    _, sale = await _paid(cinema)
+    _, sale = await cinema.subscriber()
     path = f"{_LIST}{sale['payment']['id']}/refund/"
     form = await boss.opens(path)
     await boss.sends_again(form, path, amount="10.00", reason="раз")
@@ -159,7 +151,7 @@ async def test_a_form_that_was_done_and_is_sent_with_other_content_changes_nothi
 
 
 async def test_a_refused_charge_is_tried_again(cinema: Cinema, boss: Administrator) -> None:
-    gleb, sale = await _paid(cinema)
+    gleb, sale = await cinema.subscriber()
     path = f"/billing/subscription/{sale['subscription']['id']}"
     assert (await boss.opens(f"{path}/change/")).links("/retry/") == [], "nothing is due"
     early = await boss.sends(f"{path}/retry/")
@@ -184,7 +176,7 @@ async def test_a_refused_charge_is_tried_again(cinema: Cinema, boss: Administrat
 
 
 async def test_a_subscription_is_cancelled_at_its_end_or_now(cinema: Cinema, boss: Administrator) -> None:
-    dina, sale = await _paid(cinema)
+    dina, sale = await cinema.subscriber()
     path = f"/billing/subscription/{sale['subscription']['id']}"
 
     later = await boss.sends(f"{path}/cancel/", when="period_end", reason="по звонку")
@@ -223,7 +215,7 @@ async def test_money_from_outside_is_written_down_once_and_so_is_its_return(
 
 
 async def test_an_instant_that_does_not_exist_in_utc_is_refused(cinema: Cinema, boss: Administrator) -> None:
-    _, sale = await _paid(cinema)
+    _, sale = await cinema.subscriber()
     path = f"/billing/subscription/{sale['subscription']['id']}/external-payment/"
     told = {"amount": "450.00", "source": "bank", "reference": f"ref-{uuid4().hex[:8]}"}
 
@@ -239,7 +231,7 @@ async def test_a_subscription_with_credit_and_another_plan_ahead_shows_what_will
     cinema: Cinema, boss: Administrator
 ) -> None:
     await cinema.sells("grand", "900.00")
-    vera, sale = await _paid(cinema)
+    vera, sale = await cinema.subscriber()
     path = f"/v1/subscriptions/{sale['subscription']['id']}"
     reply = await vera.posts(
         f"{path}/change-plan",
@@ -280,7 +272,7 @@ async def test_a_refused_payment_says_why(cinema: Cinema, boss: Administrator) -
 async def test_a_case_leads_to_what_it_is_about_and_says_what_to_do(
     cinema: Cinema, panel: Panel, language: str, advised: str
 ) -> None:
-    _, sale = await _paid(cinema)
+    _, sale = await cinema.subscriber()
     clerk, key = await panel.somebody("Administrators", language), uuid4()
     row = {"id": key, "kind": "subscription_stranded", "subject": sale["subscription"]["id"], "detail": "It waits."}
     async with cinema.service.engine.begin() as connection:

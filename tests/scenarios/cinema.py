@@ -60,6 +60,13 @@ class Cinema:
         user_id = uuid4()
         return Person(self, user_id, self.token(str(user_id), email=f"{user_id.hex}@example.org", **claims))
 
+    async def subscriber(self, **claims: Any) -> tuple[Person, dict[str, Any]]:
+        """Somebody who has subscribed to the plan that is for sale, and what they were answered."""
+        person = await self.person(**claims)
+        reply = await person.subscribes("premium", "499.00")
+        assert reply.status_code == 201, reply.text
+        return person, reply.json()
+
     async def as_admin(self, method: str, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token('desk', scope='billing:admin')}"}
         headers["Idempotency-Key"] = key or uuid4().hex

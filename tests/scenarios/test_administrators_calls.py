@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
 
 from infrastructure.postgres.tables import cases, events
-from tests.scenarios.cinema import Cinema, Person
-
-
-async def _subscribed(cinema: Cinema) -> tuple[Person, dict[str, Any]]:
-    person = await cinema.person()
-    reply = await person.subscribes("premium", "499.00")
-    assert reply.status_code == 201, reply.text
-    return person, reply.json()
+from tests.scenarios.cinema import Cinema
 
 
 async def _case(cinema: Cinema) -> str:
@@ -29,7 +21,7 @@ async def _case(cinema: Cinema) -> str:
 
 
 async def test_an_administrator_cancels_somebodys_subscription_and_the_history_says_who(cinema: Cinema) -> None:
-    anna, sale = await _subscribed(cinema)
+    anna, sale = await cinema.subscriber()
     path = f"/internal/v1/subscriptions/{sale['subscription']['id']}/cancel"
 
     later = await cinema.as_admin("POST", path, {"reason": "a call"})
@@ -53,7 +45,7 @@ async def test_a_subscription_that_is_none_cannot_be_cancelled(cinema: Cinema) -
 
 
 async def test_the_next_try_of_a_refused_charge_is_made_early_and_none_is_made_of_what_is_paid(cinema: Cinema) -> None:
-    boris, sale = await _subscribed(cinema)
+    boris, sale = await cinema.subscriber()
     body = {"subscription_id": sale["subscription"]["id"], "early": True}
     paid = await cinema.as_admin("POST", "/internal/v1/renewals", body)
     assert (paid.status_code, paid.json()["code"]) == (409, "not_due")
@@ -76,7 +68,7 @@ async def test_the_next_try_of_a_refused_charge_is_made_early_and_none_is_made_o
 
 async def test_early_tries_that_are_refused_take_no_promised_day_away(cinema: Cinema) -> None:
     """Four of them within a minute of the first refusal ended the subscription, a week before its last try."""
-    rita, sale = await _subscribed(cinema)
+    rita, sale = await cinema.subscriber()
     ledger = await cinema.yookassa.ledger()
     [mine] = [one for one in ledger.payments if one["id"] == sale["payment"]["provider_payment_id"]]
     await cinema.yookassa.behave(str(mine["method_id"]), "insufficient_funds")
@@ -120,7 +112,7 @@ async def test_nothing_found_resolves_nothing(cinema: Cinema, resolution: str | 
 
 
 async def test_services_may_not(cinema: Cinema) -> None:
-    _, sale = await _subscribed(cinema)
+    _, sale = await cinema.subscriber()
     cancel = f"/internal/v1/subscriptions/{sale['subscription']['id']}/cancel"
     assert (await cinema.as_service("POST", cancel, {})).status_code == 403
     early = {"subscription_id": sale["subscription"]["id"], "early": True}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import update
 
@@ -26,15 +25,8 @@ async def _an_hour_of_the_wall_clock_later(cinema: Cinema) -> None:
     await cinema.works()
 
 
-async def _subscribed(cinema: Cinema) -> tuple[Any, Any]:
-    person = await cinema.person()
-    reply = await person.subscribes("premium", "499.00")
-    assert reply.status_code == 201, reply.text
-    return person, reply.json()
-
-
 async def test_a_charge_whose_key_was_seen_as_lapsed_is_only_looked_for(cinema: Cinema) -> None:
-    anna, sale = await _subscribed(cinema)
+    anna, sale = await cinema.subscriber()
     end = datetime.fromisoformat(sale["subscription"]["current_period"]["end"])
     cinema.clock.move(end - timedelta(minutes=1) - cinema.clock.now())
     await cinema.works()  # of others, who shall not meet the fault
@@ -58,7 +50,7 @@ async def test_a_charge_whose_key_was_seen_as_lapsed_is_only_looked_for(cinema: 
 
 
 async def test_a_refund_whose_key_was_seen_as_lapsed_is_only_looked_for(cinema: Cinema) -> None:
-    boris, sale = await _subscribed(cinema)
+    boris, sale = await cinema.subscriber()
     await cinema.yookassa.fault("create_refund", "error_500", when="after")
     await boris.posts(f"/v1/subscriptions/{sale['subscription']['id']}/refunds", {})
     await cinema.works()
@@ -79,7 +71,7 @@ async def test_a_refund_whose_key_was_seen_as_lapsed_is_only_looked_for(cinema: 
 
 async def test_what_was_begun_in_the_future_is_looked_for_and_not_sent_again(cinema: Cinema) -> None:
     """The clock was ahead when it was sent: nobody can say how old its key is."""
-    vera, sale = await _subscribed(cinema)
+    vera, sale = await cinema.subscriber()
     end = datetime.fromisoformat(sale["subscription"]["current_period"]["end"])
     cinema.clock.move(end - timedelta(minutes=1) - cinema.clock.now())
     await cinema.works()  # of others, who shall not meet the fault
@@ -99,7 +91,7 @@ async def test_what_was_begun_in_the_future_is_looked_for_and_not_sent_again(cin
 async def test_what_was_recorded_from_outside_is_found_by_its_reference_though_it_lies_ahead_now(
     cinema: Cinema,
 ) -> None:
-    _, sale = await _subscribed(cinema)
+    _, sale = await cinema.subscriber()
     path = f"/internal/v1/subscriptions/{sale['subscription']['id']}/external-payments"
     body = {"amount": {"value": "499.00", "currency": "RUB"}, "paid_at": cinema.clock.now().isoformat()}
     body |= {"source": "bank", "reference": "told twice"}

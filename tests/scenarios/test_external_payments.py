@@ -49,13 +49,6 @@ async def _waiting_on_the_page(cinema: Cinema) -> tuple[Person, str, str]:
     return person, sale["subscription"]["id"], sale["payment"]["provider_payment_id"]
 
 
-async def _subscribed(cinema: Cinema) -> tuple[Person, dict[str, Any]]:
-    person = await cinema.person()
-    reply = await person.subscribes("premium", "499.00")
-    assert reply.status_code == 201, reply.text
-    return person, reply.json()
-
-
 async def _to_the_end_of_the_period(cinema: Cinema, person: Person) -> datetime:
     end = datetime.fromisoformat((await person.subscription())["current_period"]["end"])
     cinema.clock.move(end - cinema.clock.now())
@@ -104,7 +97,7 @@ async def test_a_page_left_after_it_was_paid_outside_ends_nothing_and_is_not_tol
 
 
 async def test_a_running_subscription_is_prolonged_by_one_period_and_not_charged_for_it(cinema: Cinema) -> None:
-    vera, sale = await _subscribed(cinema)
+    vera, sale = await cinema.subscriber()
     end = sale["subscription"]["current_period"]["end"]
 
     reply = await _paid(cinema, sale["subscription"]["id"], _said(cinema))
@@ -118,7 +111,7 @@ async def test_a_running_subscription_is_prolonged_by_one_period_and_not_charged
 
 
 async def test_what_is_past_due_runs_again(cinema: Cinema) -> None:
-    gleb, sale = await _subscribed(cinema)
+    gleb, sale = await cinema.subscriber()
     ledger = await cinema.yookassa.ledger()
     [first] = ledger.payments_of(sale["payment"]["id"])
     await cinema.yookassa.behave(first["method_id"], "insufficient_funds")
@@ -139,7 +132,7 @@ async def test_what_is_past_due_runs_again(cinema: Cinema) -> None:
 
 @pytest.mark.parametrize("ending", ["succeeds", "is refused", "never arrived"])
 async def test_a_renewal_that_nobody_knows_of_gives_way_however_it_ended(cinema: Cinema, ending: str) -> None:
-    dina, sale = await _subscribed(cinema)
+    dina, sale = await cinema.subscriber()
     subscription_id = sale["subscription"]["id"]
     if ending == "is refused":
         ledger = await cinema.yookassa.ledger()
@@ -184,7 +177,7 @@ async def test_nobody_is_sent_back_to_a_page_whose_period_was_paid_outside(cinem
 
 
 async def test_a_charge_that_is_on_its_way_meanwhile_is_returned(cinema: Cinema) -> None:
-    yuri, sale = await _subscribed(cinema)
+    yuri, sale = await cinema.subscriber()
     subscription_id = sale["subscription"]["id"]
     await _to_the_end_of_the_period(cinema, yuri)
     await cinema.yookassa.fault("create_payment", "slow", seconds=1.0, times=1)
@@ -212,7 +205,7 @@ async def test_a_charge_that_is_on_its_way_meanwhile_is_returned(cinema: Cinema)
 
 
 async def test_one_the_janitor_sends_no_more_once_it_was_paid_outside(cinema: Cinema) -> None:
-    zoya, sale = await _subscribed(cinema)
+    zoya, sale = await cinema.subscriber()
     subscription_id = sale["subscription"]["id"]
     await _to_the_end_of_the_period(cinema, zoya)
     await cinema.yookassa.fault("create_payment", "reset", when="before", times=1)
@@ -228,7 +221,7 @@ async def test_one_the_janitor_sends_no_more_once_it_was_paid_outside(cinema: Ci
 
 
 async def test_a_planned_cancellation_stays_planned_and_comes_at_the_new_end(cinema: Cinema) -> None:
-    egor, sale = await _subscribed(cinema)
+    egor, sale = await cinema.subscriber()
     await egor.posts(f"/v1/subscriptions/{sale['subscription']['id']}/cancel", {"when": "period_end"})
 
     paid = (await _paid(cinema, sale["subscription"]["id"], _said(cinema))).json()["subscription"]
@@ -242,7 +235,7 @@ async def test_a_planned_cancellation_stays_planned_and_comes_at_the_new_end(cin
 
 
 async def test_what_has_ended_is_not_paid_any_more(cinema: Cinema) -> None:
-    fedor, sale = await _subscribed(cinema)
+    fedor, sale = await cinema.subscriber()
     await fedor.posts(f"/v1/subscriptions/{sale['subscription']['id']}/cancel", {"when": "now"})
 
     reply = await _paid(cinema, sale["subscription"]["id"], _said(cinema))
@@ -251,7 +244,7 @@ async def test_what_has_ended_is_not_paid_any_more(cinema: Cinema) -> None:
 
 
 async def test_money_from_outside_while_a_refund_ends_the_subscription_is_shown_to_a_person(cinema: Cinema) -> None:
-    galina, sale = await _subscribed(cinema)
+    galina, sale = await cinema.subscriber()
     subscription_id = sale["subscription"]["id"]
     await galina.posts(f"/v1/subscriptions/{subscription_id}/refunds", {})
 
@@ -280,7 +273,7 @@ async def test_a_period_paid_outside_is_not_returned_here(cinema: Cinema) -> Non
 
 # --- the same again --------------------------------------------------------------------------------
 async def test_the_same_reference_again_is_answered_with_what_is_there(cinema: Cinema) -> None:
-    kira, sale = await _subscribed(cinema)
+    kira, sale = await cinema.subscriber()
     subscription_id, body, key = sale["subscription"]["id"], _said(cinema), uuid4().hex
     first = await _paid(cinema, subscription_id, body, key)
 
@@ -305,8 +298,8 @@ async def test_the_same_reference_again_is_answered_with_what_is_there(cinema: C
 
 
 async def test_a_reference_that_names_something_else_is_refused(cinema: Cinema) -> None:
-    _, sale = await _subscribed(cinema)
-    _, other = await _subscribed(cinema)
+    _, sale = await cinema.subscriber()
+    _, other = await cinema.subscriber()
     subscription_id, body = sale["subscription"]["id"], _said(cinema)
     assert (await _paid(cinema, subscription_id, body)).status_code == 201
 
@@ -322,7 +315,7 @@ async def test_a_reference_that_names_something_else_is_refused(cinema: Cinema) 
 
 
 async def test_ten_at_once_record_one_payment(cinema: Cinema) -> None:
-    lev, sale = await _subscribed(cinema)
+    lev, sale = await cinema.subscriber()
     body = _said(cinema)
 
     replies = await asyncio.gather(*(_paid(cinema, sale["subscription"]["id"], body) for _ in range(10)))
@@ -333,7 +326,7 @@ async def test_ten_at_once_record_one_payment(cinema: Cinema) -> None:
 
 
 async def test_one_reference_for_ten_people_at_once_pays_for_one_of_them(cinema: Cinema) -> None:
-    sales = [(await _subscribed(cinema))[1] for _ in range(10)]
+    sales = [(await cinema.subscriber())[1] for _ in range(10)]
     body = _said(cinema)
 
     replies = await asyncio.gather(*(_paid(cinema, sale["subscription"]["id"], body) for sale in sales))
@@ -369,7 +362,7 @@ async def test_what_cannot_be_meant_is_refused_by_its_field(cinema: Cinema, wron
 
 
 async def test_a_clock_that_differs_by_seconds_is_no_future(cinema: Cinema) -> None:
-    _, sale = await _subscribed(cinema)
+    _, sale = await cinema.subscriber()
     soon, later = (cinema.clock.now() + timedelta(seconds=seconds) for seconds in (59, 61))
 
     assert (
@@ -379,7 +372,7 @@ async def test_a_clock_that_differs_by_seconds_is_no_future(cinema: Cinema) -> N
 
 
 async def test_only_services_record_what_was_paid_outside(cinema: Cinema) -> None:
-    mark, sale = await _subscribed(cinema)
+    mark, sale = await cinema.subscriber()
     for kind in ("external-payments", "external-refunds"):
         reply = await mark.posts(f"/internal/v1/subscriptions/{sale['subscription']['id']}/{kind}", {})
         assert (reply.status_code, reply.json()["code"]) == (403, "forbidden")
@@ -411,7 +404,7 @@ async def test_an_external_payment_returned_in_parts_ends_with_the_last(cinema: 
 
 @pytest.mark.parametrize("named", ["id", "provider_payment_id"])
 async def test_a_card_payment_returned_by_bank_transfer_is_booked(cinema: Cinema, named: str) -> None:
-    oleg, sale = await _subscribed(cinema)
+    oleg, sale = await cinema.subscriber()
 
     reply = await _returned(cinema, sale["subscription"]["id"], sale["payment"][named], "499.00", source="bank")
 
@@ -426,8 +419,8 @@ async def test_a_card_payment_returned_by_bank_transfer_is_booked(cinema: Cinema
 
 
 async def test_an_external_refund_is_booked_once_and_its_reference_names_nothing_else(cinema: Cinema) -> None:
-    _, sale = await _subscribed(cinema)
-    _, other = await _subscribed(cinema)
+    _, sale = await cinema.subscriber()
+    _, other = await cinema.subscriber()
     subscription_id, name = sale["subscription"]["id"], sale["payment"]["id"]
     said = {"reference": uuid4().hex, "refunded_at": cinema.clock.now().isoformat()}
 
@@ -446,8 +439,8 @@ async def test_an_external_refund_is_booked_once_and_its_reference_names_nothing
 
 
 async def test_a_refund_names_a_payment_of_its_own_subscription(cinema: Cinema) -> None:
-    _, sale = await _subscribed(cinema)
-    _, other = await _subscribed(cinema)
+    _, sale = await cinema.subscriber()
+    _, other = await cinema.subscriber()
     subscription_id = sale["subscription"]["id"]
     paid = _said(cinema)
     assert (await _paid(cinema, subscription_id, paid)).status_code == 201

@@ -21,13 +21,6 @@ _RETURNED = "refund.succeeded subscription.canceled"
 _NOT_RETURNED = "refund.failed"
 
 
-async def _subscribed(cinema: Cinema) -> tuple[Person, dict[str, Any]]:
-    person = await cinema.person()
-    reply = await person.subscribes("premium", "499.00")
-    assert reply.status_code == 201, reply.text
-    return person, reply.json()
-
-
 async def _removes_the_card(cinema: Cinema, person: Person, sale: dict[str, Any]) -> None:
     headers = {"Authorization": f"Bearer {person.token}", "Idempotency-Key": "remove"}
     path = f"/v1/payment-methods/{sale['subscription']['payment_method']['id']}"
@@ -90,7 +83,7 @@ _STORIES = [
 async def test_who_is_being_paid_back_hears_of_nothing_else(
     cinema: Cinema, story: _Story, before: list[str], held_back: str
 ) -> None:
-    anna, sale = await _subscribed(cinema)
+    anna, sale = await cinema.subscriber()
     refund = await story(cinema, anna, sale)
     assert await anna.mails() == [_ACTIVATED, *before], f"{held_back} came while money was being returned"
     with capture_logs() as said:
@@ -109,7 +102,7 @@ async def test_who_is_being_paid_back_hears_of_nothing_else(
 async def test_what_was_due_follows_when_the_refund_comes_to_nothing(
     cinema: Cinema, story: _Story, before: list[str], held_back: str
 ) -> None:
-    boris, sale = await _subscribed(cinema)
+    boris, sale = await cinema.subscriber()
     refund = await story(cinema, boris, sale)
 
     await cinema.yookassa.settle_refund(refund, "insufficient_funds")
@@ -119,7 +112,7 @@ async def test_what_was_due_follows_when_the_refund_comes_to_nothing(
 
 
 async def test_a_planned_cancellation_ends_it_while_money_is_being_returned(cinema: Cinema) -> None:
-    vera, sale = await _subscribed(cinema)
+    vera, sale = await cinema.subscriber()
     end = await _end(vera)
     await vera.posts(f"/v1/subscriptions/{sale['subscription']['id']}/cancel", {"when": "period_end"})
     refund = await _wants_all_back(cinema, sale)
@@ -133,7 +126,7 @@ async def test_a_planned_cancellation_ends_it_while_money_is_being_returned(cine
 
 
 async def test_a_subscription_that_does_not_end_for_a_refund_that_hangs_is_shown_to_a_person(cinema: Cinema) -> None:
-    gleb, sale = await _subscribed(cinema)
+    gleb, sale = await cinema.subscriber()
     await _is_being_returned_when_patience_ends(cinema, gleb, sale)
 
     assert (await gleb.subscription())["status"] == "past_due"

@@ -14,20 +14,13 @@ from infrastructure.postgres.tables import payments, refunds
 from tests.scenarios.cinema import GOOD_CARD, Cinema, Person
 
 
-async def _subscribed(cinema: Cinema) -> tuple[Person, dict[str, Any]]:
-    person = await cinema.person()
-    reply = await person.subscribes("premium", "499.00")
-    assert reply.status_code == 201, reply.text
-    return person, reply.json()
-
-
 async def _to_the_end_of_the_period(cinema: Cinema, person: Person) -> None:
     end = datetime.fromisoformat((await person.subscription())["current_period"]["end"])
     cinema.clock.move(end - cinema.clock.now())
 
 
 async def test_a_method_removed_while_its_renewal_is_refused_lets_the_subscription_expire(cinema: Cinema) -> None:
-    anna, sale = await _subscribed(cinema)
+    anna, sale = await cinema.subscriber()
     method_id = sale["subscription"]["payment_method"]["id"]
     await cinema.yookassa.fault("create_payment", "payment_pending", times=1)
     await _to_the_end_of_the_period(cinema, anna)
@@ -49,7 +42,7 @@ async def test_a_method_removed_while_its_renewal_is_refused_lets_the_subscripti
 
 @pytest.mark.parametrize("written", ["now", "before the database noted when"])
 async def test_a_refund_that_was_never_sent_is_sent_after_a_long_downtime(cinema: Cinema, written: str) -> None:
-    boris, sale = await _subscribed(cinema)
+    boris, sale = await cinema.subscriber()
     await boris.posts(f"/v1/subscriptions/{sale['subscription']['id']}/refunds", {})
     if written != "now":
         async with cinema.service.engine.begin() as connection:
@@ -67,7 +60,7 @@ async def test_a_refund_that_was_never_sent_is_sent_after_a_long_downtime(cinema
 
 
 async def test_an_intent_that_was_never_sent_is_not_charged_once_the_person_has_cancelled(cinema: Cinema) -> None:
-    vera, sale = await _subscribed(cinema)
+    vera, sale = await cinema.subscriber()
     await _to_the_end_of_the_period(cinema, vera)
     await cinema.yookassa.outage("refuse")
     await cinema.sweeps.renewals()
@@ -98,10 +91,10 @@ async def test_three_silent_days_in_the_midst_of_everything_end_each_thing_once(
     guarded = cast("Guarded", await cinema.service.payment_systems.by_code("yookassa"))
     guarded._circuit._monotonic = lambda: cinema.clock.now().timestamp()  # it lives in the story's time, too
     cases = await cinema.open_cases()
-    renewed = [(await _subscribed(cinema))[0] for _ in range(3)]
+    renewed = [(await cinema.subscriber())[0] for _ in range(3)]
     end = datetime.fromisoformat((await renewed[0].subscription())["current_period"]["end"])
     await cinema.time_passes(seconds=(end - cinema.clock.now()).total_seconds() - 86_400)
-    buyers = [await _subscribed(cinema) for _ in range(3)]
+    buyers = [await cinema.subscriber() for _ in range(3)]
     returned = [buyer for buyer, _ in buyers]
     paid, left = await cinema.person(), await cinema.person()
     for person, card in ((paid, GOOD_CARD), (left, None)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
 import stat
 import sys
 from collections.abc import AsyncIterator
@@ -19,14 +18,8 @@ import pytest
 from infrastructure.auth.jwks import JwksKeys
 from infrastructure.auth.keys import StaticKeys
 from infrastructure.auth.tokens import TokenVerifier
+from infrastructure.local.ports import free_port
 from infrastructure.simulators.auth.signing import issue_token, signing_key
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def answers(url: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -36,10 +35,3 @@ def process(port: int, data_dir: Path, notify_url: str, more: Mapping[str, str] 
     finally:
         os.kill(started.pid, signal.SIGKILL)
         started.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -12,8 +12,9 @@ import psycopg
 import pytest
 
 from infrastructure.clock import HeldClock
+from infrastructure.local.ports import free_port
 from infrastructure.local.throwaway import throwaway_postgres
-from tests.infrastructure.simulators.yookassa.processes import free_port, process
+from tests.infrastructure.simulators.yookassa.processes import process
 from tests.infrastructure.simulators.yookassa.shop import Mailbox, Shop
 
 TABLE = "CREATE TABLE held_clock (one boolean PRIMARY KEY DEFAULT true, now timestamptz NOT NULL)"

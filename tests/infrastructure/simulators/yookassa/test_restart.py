@@ -6,7 +6,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.infrastructure.simulators.yookassa.processes import free_port, process
+from infrastructure.local.ports import free_port
+from tests.infrastructure.simulators.yookassa.processes import process
 from tests.infrastructure.simulators.yookassa.shop import NO_MONEY, SUCCEEDS, Mailbox, Shop, charge, ok
 
 
