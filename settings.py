@@ -183,6 +183,7 @@ class Settings(PanelSettings):
     auth_api_url: str | None = None
     auth_api_token: str | None = Field(default=None, repr=False)  # or the path of a file that holds it
 
+    support_contact: str | None = None  # an address or page that mails name; unset: they only speak of support
     smtp_url: str | None = None
     mail_from: str = "Cinema <billing@localhost>"
 
@@ -256,6 +257,13 @@ class Settings(PanelSettings):
     def _sender(cls, value: str) -> str:
         if not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", parseaddr(value)[1]):
             raise ValueError("expected an address, also with a name: Cinema <billing@example.org>")
+        return value
+
+    @field_validator("support_contact")
+    @classmethod
+    def _contact(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s/]+\S*|[^\s@<>:]+@[^\s@<>:]+", value):
+            raise ValueError("expected an address like help@example.org, or a page, https://…")
         return value
 
     @field_validator("card_keys")

@@ -90,6 +90,7 @@ class MailRoom:
     """Any number may work on one table. `clock` dates the mails.
 
     `account_url`: the cinema's page where a person sees their subscriptions and pays; None: mails have no buttons.
+    `support`: an address or page of those who help; None: mails speak of them and name none.
     `directory`: asked for the address of a person who has none here, as where a service subscribed them, and once a day
     for the present one; while it is away the copy is used (AUTH-5).
     """
@@ -101,11 +102,14 @@ class MailRoom:
         account_url: str | None,
         clock: Clock,
         directory: Directory | None = None,
+        *,
+        support: str | None = None,
     ) -> None:
         self._books = engine
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")  # each statement stands for itself
         self._sender = sender
         self._account_url = account_url
+        self._support = support
         self._clock = clock
         self._readers = Readers(self._engine, clock, directory)
         self._places = Places(_AT_ONCE)
@@ -203,7 +207,7 @@ class MailRoom:
         if reader.method_title:
             facts["method_title"] = reader.method_title
         events = tuple(owed.events.split())
-        facts |= self._links(facts)
+        facts |= {**self._links(facts), "support": self._support}
         letter = render(Letter(events, _language(reader.locale), reader.zone or DEFAULT_ZONE, facts))
         return await self._sender.send(
             Mail(

@@ -73,8 +73,14 @@ class Sweeps:
         self._allowance = Allowance(_STRANGERS_A_SECOND, lambda: asyncio.get_running_loop().time())
         self._with_strangers = asyncio.Lock()
         self._following_strangers = Duty(service, "notification", inbox, _STRANGERS)
+        given = service.settings
         self._mails = MailRoom(
-            service.engine, service.mail_sender(), service.settings.account_url, service.clock, service.directory
+            service.engine,
+            service.mail_sender(),
+            given.account_url,
+            service.clock,
+            service.directory,
+            support=given.support_contact,
         )
 
     async def everything(self) -> int:

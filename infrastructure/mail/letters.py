@@ -22,7 +22,7 @@ MONEY_FACTS: Final = ("amount", "price", "balance", "credit")
 MOMENT_FACTS: Final = ("period_start", "period_end", "next_charge_at", "next_try_at", "access_until", "pay_until")
 TEXT_FACTS: Final = (
     "plan_name", "reason", "kind", "status_url", "manage_url", "payment_id", "refund_id", "subscription_id",
-    "method_title", "person_name",
+    "method_title", "person_name", "support",
 )  # fmt: skip
 
 # The first whose events all happened tells the letter's kind; the fuller stories come first. Money that came in is

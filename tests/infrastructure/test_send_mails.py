@@ -53,10 +53,14 @@ class Surroundings:
     mailbox: Mailbox
 
     def room(
-        self, deadline_s: float = 5, directory: Directory | None = None, account_url: str | None = ACCOUNT_URL
+        self,
+        deadline_s: float = 5,
+        directory: Directory | None = None,
+        account_url: str | None = ACCOUNT_URL,
+        support: str | None = None,
     ) -> MailRoom:
         sender = SmtpSender(self.mailbox.smtp_url, "Кинотеатр <billing@example.org>", deadline_s=deadline_s)
-        return MailRoom(self.engine, sender, account_url, StandingClock(), directory)
+        return MailRoom(self.engine, sender, account_url, StandingClock(), directory, support=support)
 
     async def person(self, **changes: Any) -> UUID:
         row = {"id": uuid4(), "email": f"{uuid4().hex}@example.org", "name": "Анна", "locale": "ru", "zone": None}
@@ -414,6 +418,27 @@ async def test_where_the_cinema_has_no_such_page_a_mail_has_no_button(around: Su
     for letter in await around.mailbox.messages():
         assert not re.search("https?:|href|ссылк", letter["text"] + letter["html"])
         assert not re.search(r"\n\n\n|[^\n]\n--", letter["text"].replace("\r", ""))
+
+
+@pytest.mark.parametrize(
+    ("support", "leads"),
+    [("help@example.org", "mailto:help@example.org"), ("https://cinema.example/help", "https://cinema.example/help")],
+)
+async def test_a_mail_names_those_who_help(around: Surroundings, support: str, leads: str) -> None:
+    person = await around.person()
+    await around.owe(person, RENEWED)
+
+    assert await around.room(support=support).send_owed() == 1
+
+    [letter] = await around.mailbox.messages()
+    assert f"напишите в поддержку ({support})" in letter["text"]
+    assert f'href="{leads}"' in letter["html"]
+
+
+@pytest.mark.parametrize("contact", ["help", "mailto:help@example.org", "javascript:alert(1)", "a@b c@d", "https://"])
+def test_what_is_no_contact_stops_the_start(contact: str) -> None:
+    with pytest.raises(SettingsError, match="BILLING_SUPPORT_CONTACT: expected"):
+        load(support_contact=contact)
 
 
 @pytest.mark.parametrize(

@@ -139,10 +139,10 @@ async def test_a_change_of_plan_speaks_of_credit_only_where_there_is_some(cinema
         its_id = (await person.subscription())["id"]
         assert (await person.posts(f"/v1/subscriptions/{its_id}/change-plan", body)).status_code == 201
 
-    credited = "RUB is credited."
+    credited = "has been credited."
     assert credited in (await _last_mail(paid)).text
     text = (await _last_mail(tries)).text
-    assert "Your payment of 999.00 RUB went through. The new plan holds already." in text
+    assert "Your payment of 999.00 RUB went through. Your new plan is active." in text
     assert credited not in text
 
 

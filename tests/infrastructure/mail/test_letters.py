@@ -252,7 +252,7 @@ def test_a_planned_cancellation_does_not_call_a_trial_paid() -> None:
     for locale, sentence in (("ru", "Смотреть можно до 28"), ("en", "You can watch until 28")):
         text = render(letter("subscription.cancellation_planned", locale, **FACTS)).text
         assert sentence in text
-        assert not re.search("оплачен|paid", text.replace("to be paid now", ""))
+        assert not re.search("оплачен|paid", text)
 
 
 @pytest.mark.parametrize("events", ["payment.succeeded subscription.plan_changed", "subscription.plan_changed"])
@@ -260,11 +260,11 @@ def test_only_credit_that_there_is_is_said_to_be_credited(events: str) -> None:
     """A change from a trial, or past due, leaves none."""
     ru, en = (render(letter(events, locale, **FACTS, credit="249.50")).text for locale in ("ru", "en"))
     assert "Новый тариф уже действует. Из оплаченного раньше зачтено 249,50 ₽." in ru
-    assert "The new plan holds already. Of what you had paid before, 249.50 RUB is credited." in en
+    assert "Your new plan is active. 249.50 RUB of what you had paid before has been credited." in en
     for credit in ("0.00", None):
         ru, en = (render(letter(events, locale, **FACTS, credit=credit)).text for locale in ("ru", "en"))
         assert "Новый тариф уже действует." in ru
-        assert "The new plan holds already." in en
+        assert "Your new plan is active." in en
         assert not re.search("зачтен|credited", ru + en)
 
 
