@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jose import jwk, jwt
 
 from domain.access import ActiveSubscription, token_claims
+from infrastructure.auth.tokens import MAX_TOKEN_CHARS
 
 _BEARER: Final = len("Authorization: Bearer ")
 _COOKIE: Final = len("access_token=")
@@ -40,7 +41,7 @@ LIMITS: Final = (
     Limit("a cookie in a browser", 4096, _COOKIE),
     Limit("a header line in nginx or Apache", 8190, _BEARER),
     Limit("all headers in Node.js, 2 KiB of others", 16_384, _BEARER + 2048),
-    Limit("all headers in uvicorn, 2 KiB of others", 65_536, _BEARER + 2048),
+    Limit("what this service reads of a token", MAX_TOKEN_CHARS, 0),
 )
 
 FORMS: Final[Sequence[tuple[str, Callable[[list[ActiveSubscription]], dict[str, Any]]]]] = (
