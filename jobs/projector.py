@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -26,6 +24,7 @@ from jobs.projection.access import AccessProjection
 from jobs.projection.history import HistoryProjection
 from jobs.projection.pause import Pause
 from jobs.projection.rebuild import REBUILD_LOCK, rebuild_history
+from jobs.sign_of_life import show_life
 from settings import Settings, load_or_exit, or_exit
 
 log = structlog.get_logger(__name__)
@@ -115,7 +114,7 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     work = asyncio.create_task(projector.run())
-    said = asyncio.create_task(_say_ready(projector))
+    said = asyncio.create_task(show_life(projector.ready))
     await asyncio.wait({work, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     for task in (said, work):
         task.cancel()
@@ -124,13 +123,6 @@ async def run(settings: Settings) -> None:
     for result in results:
         if isinstance(result, Exception):
             raise result
-
-
-async def _say_ready(projector: Projector) -> None:
-    await projector.ready.wait()
-    log.info("projector_ready")
-    if path := os.environ.get("BILLING_READY_FILE"):
-        await asyncio.to_thread(Path(path).touch)
 
 
 def main() -> None:

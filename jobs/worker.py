@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import Sequence
-from pathlib import Path
-
-import structlog
 
 import settings as settings_module
 from bootstrap import Service, build
@@ -22,10 +18,9 @@ from jobs.by_arq import Scheduled, run_by_arq
 from jobs.nightly import every_night
 from jobs.reconcile import reconcile_nightly
 from jobs.rounds import Rounds
+from jobs.sign_of_life import show_life
 from jobs.stranded import find_stranded
 from jobs.sweeps import Sweeps
-
-log = structlog.get_logger(__name__)
 
 _EVERY_SECOND = frozenset(range(60))
 _SOON_S = 3.0
@@ -117,7 +112,7 @@ async def run() -> None:
         asyncio.create_task(do_duties(redis_url, database_url, schedule, ready)),
         asyncio.create_task(_do_nightly(service)),
     ]
-    said = asyncio.create_task(_say_ready(ready))
+    said = asyncio.create_task(show_life(ready))
     await asyncio.wait({*work, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     for task in (*work, said):
         task.cancel()
@@ -128,13 +123,6 @@ async def run() -> None:
     for result in results:
         if isinstance(result, Exception):
             raise result
-
-
-async def _say_ready(ready: asyncio.Event) -> None:
-    await ready.wait()
-    log.info("worker_ready")
-    if path := os.environ.get("BILLING_READY_FILE"):
-        await asyncio.to_thread(Path(path).touch)
 
 
 if __name__ == "__main__":
