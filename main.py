@@ -122,8 +122,10 @@ async def serve(settings: Settings, side: str) -> None:
     try:
         await uvicorn.Server(config).serve()
     finally:
-        await app.state.token_verifier.close()
-        await service.close()
+        try:
+            await app.state.token_verifier.close()
+        finally:
+            await service.close()
 
 
 def main() -> None:

@@ -17,33 +17,56 @@ class Advice(NamedTuple):
 _ASKED: Final = Advice(
     english=(
         "How it ended is not known yet, and nothing is charged or returned in its place meanwhile. The payment "
-        "system is asked until it answers, and the case closes itself then. Look for it in the payment system's "
-        "cabinet; write to their support if it is not there."
+        "system is asked until it answers, and then the case closes itself. Look for it in the payment system's "
+        "cabinet; if it is not there, write to their support."
     ),
     russian=(
         "Чем это кончилось, ещё не известно, и взамен ничего не списывается и не возвращается. Платёжную систему "
-        "спрашивают, пока не ответит, и тогда разбирательство закроется само. Поищите в кабинете платёжной системы; "
-        "если там этого нет, напишите в её поддержку."
+        "спрашивают, пока она не ответит, и тогда разбирательство закроется само. Найдите операцию в кабинете "
+        "платёжной системы; если её там нет, напишите в поддержку платёжной системы."
     ),
 )
 _NOT_OURS: Final = Advice(
     english=(
-        "The payment system's answer cannot be about ours, so nothing of it was believed, and it is asked again. "
-        "Compare both in the cabinet. If money was taken twice, return one payment there."
+        "The payment system's answer cannot be about our payment, so nothing of it was believed, and it is asked "
+        "again. Compare both in the cabinet. If money was taken twice, return one payment there."
     ),
     russian=(
-        "Ответ платёжной системы не может быть о нашем, поэтому ему не поверили и спросят снова. Сравните то и "
-        "другое в кабинете. Если деньги списаны дважды, верните один платёж там."
+        "Ответ платёжной системы не может относиться к нашему платежу, поэтому ему не поверили и спросят снова. "
+        "Сравните то и другое в кабинете. Если деньги списаны дважды, верните один платёж там."
     ),
 )
 _LATE: Final = Advice(
     english=(
-        "It had ended, and the payment system has come to say something else. What stands in the books was not "
+        "The payment had ended, and then the payment system said something else. What stands in the books was not "
         "changed. Look in the cabinet which is true; money that came all the same is to be returned."
     ),
     russian=(
-        "Всё уже завершилось, а платёжная система сообщила другое. Записанное не изменилось. Посмотрите в кабинете, "
-        "что верно; деньги, которые всё же пришли, надо вернуть."
+        "Платёж уже завершился, а потом платёжная система сообщила другое. Записанное не изменилось. Посмотрите в "
+        "кабинете, что верно; деньги, которые всё же пришли, надо вернуть."
+    ),
+)
+_REFUND_NOT_OURS: Final = Advice(
+    english=(
+        "The payment system's answer cannot be about our refund, so nothing of it was believed, and it is asked "
+        "again. Compare both in the cabinet. If money was returned twice, do not return it again; settle it with "
+        "their support."
+    ),
+    russian=(
+        "Ответ платёжной системы не может относиться к нашему возврату, поэтому ему не поверили и спросят снова. "
+        "Сравните то и другое в кабинете. Если деньги вернулись дважды, не возвращайте их снова; решите это с "
+        "поддержкой платёжной системы."
+    ),
+)
+_REFUND_LATE: Final = Advice(
+    english=(
+        "The refund had ended, and then the payment system said something else. What stands in the books was not "
+        "changed. Look in the cabinet whether the money went back; if it did not, refund again on the payment's "
+        "page."
+    ),
+    russian=(
+        "Возврат уже завершился, а потом платёжная система сообщила другое. Записанное не изменилось. Посмотрите в "
+        "кабинете, вернулись ли деньги; если нет, верните их ещё раз на странице платежа."
     ),
 )
 _FAILS: Final = Advice(
@@ -58,26 +81,23 @@ _FAILS: Final = Advice(
 )
 _DIFFERS: Final = Advice(
     english=(
-        "The payment system's list and our books differ. Look in the cabinet which is true. What a refund or a "
-        "charge can mend, mend on the payment's page; the case closes itself on the night that sees no difference."
+        "The payment system's list and our books differ. Look in the cabinet which is true. A refund is made on the "
+        "payment's page, a charge is tried again on the subscription's; the case closes itself on the night that "
+        "sees no difference."
     ),
     russian=(
-        "Список платёжной системы и наши записи расходятся. Посмотрите в кабинете, что верно. Что можно исправить "
-        "возвратом или списанием, исправьте на странице платежа; разбирательство закроется само в ту ночь, когда "
-        "расхождения не станет."
+        "Список платёжной системы и наши записи расходятся. Посмотрите в кабинете, что верно. Вернуть деньги можно "
+        "на странице платежа, повторить списание – на странице подписки; разбирательство закроется само в ту ночь, "
+        "когда расхождения не станет."
     ),
 )
 
 ADVICE: Final[Mapping[str, Advice]] = {
     **dict.fromkeys(("payment_unresolved", "refund_unresolved"), _ASKED),
-    **dict.fromkeys(
-        (
-            *("payment_foreign", "payment_doubled", "payment_amount_differs"),
-            *("refund_foreign", "refund_doubled", "refund_amount_differs"),
-        ),
-        _NOT_OURS,
-    ),
-    **dict.fromkeys(("payment_late_news", "refund_late_news"), _LATE),
+    **dict.fromkeys(("payment_foreign", "payment_doubled", "payment_amount_differs"), _NOT_OURS),
+    **dict.fromkeys(("refund_foreign", "refund_doubled", "refund_amount_differs"), _REFUND_NOT_OURS),
+    "payment_late_news": _LATE,
+    "refund_late_news": _REFUND_LATE,
     **dict.fromkeys(
         (
             *("renewal_stuck", "reminder_stuck", "ending_stuck"),
@@ -96,12 +116,12 @@ ADVICE: Final[Mapping[str, Advice]] = {
     ),
     "reconcile_unreadable": Advice(
         english=(
-            "Something on the payment system's list does not say how it stands; all else was compared. Look at it in "
-            "the cabinet."
+            "The payment system's list has something that does not say how it stands; all else was compared. Look at "
+            "it in the cabinet."
         ),
         russian=(
-            "Что-то в списке платёжной системы не говорит, в каком оно состоянии; остальное сверено. Посмотрите на "
-            "него в кабинете."
+            "Состояние одной из операций в списке платёжной системы прочитать не удалось; остальное сверено. "
+            "Посмотрите на неё в кабинете."
         ),
     ),
     "payment_needs_capture": Advice(
@@ -116,22 +136,22 @@ ADVICE: Final[Mapping[str, Advice]] = {
     ),
     "payment_reason_unknown": Advice(
         english=(
-            "The payment was refused for a reason that is new to the service, and is treated as any refusal. Read "
-            "what the payment system says about it."
+            "The payment was refused for a reason that is new to the service. A renewal is not tried again: the "
+            "person is asked to pay. Read what the payment system says about it."
         ),
         russian=(
-            "В платеже отказано по причине, которой сервис не знает; дальше всё идёт как при любом отказе. Прочтите, "
-            "что говорит о ней платёжная система."
+            "В платеже отказано по причине, которой сервис не знает. Продление больше не повторяется: человека "
+            "просят заплатить самому. Прочтите, что говорит о причине платёжная система."
         ),
     ),
     "payment_forbidden": Advice(
         english=(
-            "The payment system does not let this shop charge saved cards. Have it permitted by the shop's manager "
-            "there, or renewals go on being refused."
+            "The payment system says that this shop may not charge like that. Have it permitted by the shop's "
+            "manager there, or payments go on being refused."
         ),
         russian=(
-            "Платёжная система не разрешает этому магазину списывать с сохранённых карт. Попросите менеджера "
-            "магазина там это разрешить, иначе в продлениях будет отказано и дальше."
+            "Платёжная система говорит, что этому магазину так списывать нельзя. Попросите менеджера платёжной "
+            "системы разрешить это, иначе в платежах будет отказано и дальше."
         ),
     ),
     "refund_canceled": Advice(
@@ -166,12 +186,12 @@ ADVICE: Final[Mapping[str, Advice]] = {
     ),
     "subscription_stranded": Advice(
         english=(
-            "Nothing will happen to this subscription by itself, though it has not ended. It is a defect or a hand "
-            "in the database: show it to a developer, and cancel or charge it."
+            "Nothing will happen to this subscription by itself, though it has not ended. It is a defect, or a hand "
+            "in the database: show it to a developer, and cancel it if it cannot be mended."
         ),
         russian=(
             "С этой подпиской ничего само не произойдёт, хотя она не закончилась. Это ошибка программы или правка "
-            "базы руками: покажите разработчику, а подписку отмените или спишите."
+            "базы руками: покажите разработчику; если исправить нельзя, отмените подписку."
         ),
     ),
     "renewal_overdue": Advice(
@@ -186,11 +206,11 @@ ADVICE: Final[Mapping[str, Advice]] = {
     ),
     "mail_undeliverable": Advice(
         english=(
-            "The mail was given up, and not for its address, so the person was not told. Look what the mail server "
-            "said, and write to the person if it matters."
+            "We gave up on this mail, and not because of its address, so the person was not told. See what the mail "
+            "server said, and write to the person if it matters."
         ),
         russian=(
-            "Письмо не удалось отправить, и дело не в адресе: человек не узнал новость. Посмотрите, что ответил "
+            "Письмо не удалось отправить, и дело не в адресе: человеку ничего не сообщили. Посмотрите, что ответил "
             "почтовый сервер, и при необходимости напишите сами."
         ),
     ),

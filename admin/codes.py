@@ -139,11 +139,11 @@ FACTS: Final[Mapping[str, tuple[str, str]]] = {
     "provider_id": ("id at the payment system", "номер в платёжной системе"),
     "provider_payment_id": ("id of the payment there", "номер платежа там"),
     "provider_status": ("status there", "состояние там"),
-    "status": ("status here", "состояние у нас"),
+    "status": ("status", "состояние"),
     "subscription_id": ("subscription", "подписка"),
     "theirs": ("there", "там"),
 }
-"""What is written down beside a case."""
+"""What is written down beside a case, and is called otherwise than its name."""
 
 _COUNTED: Final[Mapping[str, tuple[str, str, str]]] = {
     "day": ("день", "дня", "дней"),

@@ -78,7 +78,7 @@ class Room(_Admin, metaclass=_RoomClass):
     creates: ClassVar[Act | None] = None
     retires: ClassVar[Act | None] = None
     search: ClassVar[Search | None] = None
-    hint: ClassVar[Text] = say("Nothing found: take a filter away, or search for something else.")
+    hint: ClassVar[Text] = say("Nothing found: remove a filter, or search for something else.")
     """What a list says in which nothing was found."""
     empty: ClassVar[Text] = ""
     """What it says where there is nothing to be found, if that is another thing."""

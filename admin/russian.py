@@ -145,19 +145,19 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "Nobody found. Search by the beginning of an e-mail, a part of a name, or an id.": (
         "Никого не нашлось. Ищите по началу почты, части имени или номеру."
     ),
-    "No subscription found: take a filter away, or search by the user's e-mail.": (
+    "No subscription found: remove a filter, or search by the user's e-mail.": (
         "Подписок не нашлось: снимите фильтр или ищите по почте пользователя."
     ),
-    "No payment found: take a filter away, or search by the user's e-mail.": (
+    "No payment found: remove a filter, or search by the user's e-mail.": (
         "Платежей не нашлось: снимите фильтр или ищите по почте пользователя."
     ),
-    "No refund found: take a filter away. A payment is returned on its own page.": (
+    "No refund found: remove a filter. A payment is returned on its own page.": (
         "Возвратов не нашлось: снимите фильтр. Вернуть платёж можно на его странице."
     ),
     "No mail found: search by the user's e-mail.": "Писем не нашлось: ищите по почте пользователя.",
     "Nothing found: search by the user's id or e-mail.": "Ничего не нашлось: ищите по номеру или почте пользователя.",
     "Nothing waits for a person.": "Разбирать нечего.",
-    "Nothing found: take a filter away, or search for something else.": (
+    "Nothing found: remove a filter, or search for something else.": (
         "Ничего не нашлось: снимите фильтр или поищите другое."
     ),
     "There is no plan yet: add the first one, and people can subscribe to it.": (
@@ -219,8 +219,10 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "Address of its API": "Адрес API",
     "Shop": "Магазин",
     "Secret key": "Секретный ключ",
-    "It is sealed and never shown again. Left empty, what is kept stays as it is.": (
-        "Запечатывается и больше не показывается. Пустое поле оставит прежнее значение."
+    "It is sealed and never shown again. Left empty, what is kept stays as it is; with a new address it has to "
+    "be given again.": (
+        "Запечатывается и больше не показывается. Пустое поле оставит прежнее значение; "
+        "с новым адресом ключ нужно ввести заново."
     ),
     "Adapter": "Адаптер",
     "Enabled": "Включена",

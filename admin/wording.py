@@ -39,8 +39,8 @@ def said(english: str) -> str:
 
 
 def fact(name: str) -> str:
-    """What a fact that was written down beside a case is called."""
-    return FACTS[name][in_russian()] if name in FACTS else name.replace("_", " ")
+    """What a fact that was written down beside a case or an event is called."""
+    return FACTS[name][in_russian()] if name in FACTS else said(name.replace("_", " "))
 
 
 def advice(kind: str) -> str:

@@ -226,11 +226,13 @@ class _Settlement:
         subscription, plan = await self._subscription()
         self.payment.cancel(why, self.now)
         told = facts.of_payment(self.payment, plan)
+        one_for_all = why.reason if self.payment.by_person else None
         if advice_for(why.reason) is RetryAdvice.UNKNOWN:
-            words = f"It was canceled for {why.reason!r}, which nobody here knows. {detail}".strip()
-            await self._case("payment_reason_unknown", words, subject=why.reason if self.payment.by_person else None)
+            words = f"It was canceled for {why.reason!r}, which nobody here knows. {self._without_secrets(detail)}"
+            await self._case("payment_reason_unknown", words.strip(), subject=one_for_all)
         elif why.reason == FORBIDDEN:
-            await self._case("payment_forbidden", "The payment system says that the shop may not charge like that.")
+            words = "The payment system says that the shop may not charge like that."
+            await self._case("payment_forbidden", words, subject=one_for_all)
         changes_plan = self.payment.kind is PaymentKind.PLAN_CHANGE  # whose person waits for it, whatever else was paid
         if not changes_plan and not subscription.waits_for(self.payment.period_number):  # paid otherwise: not missed
             self._record(EventType.PAYMENT_FAILED, {**told, "quiet": True})
@@ -247,6 +249,10 @@ class _Settlement:
         else:
             own_plan = plan if subscription.plan_id == plan.id else await self.uow.plans.by_id(subscription.plan_id)
             self._renewal_refused(subscription, own_plan, why, told)
+
+    def _without_secrets(self, words: str) -> str:
+        """What a payment system says of a request that held a card or a one-time token might repeat it."""
+        return words if self.payment.pays_with in (PaysWith.SAVED, PaysWith.REDIRECT) else ""
 
     async def _never_received(self) -> None:
         """No bank has refused anything: a renewal stays due and is made anew, under a new key, without dunning."""

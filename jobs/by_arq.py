@@ -6,6 +6,7 @@ arq is not needed for them: their rounds begin by the worker's own clock where a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC
@@ -113,8 +114,15 @@ async def _leave(worker: Worker, running: asyncio.Task[None], pool: ConnectionPo
     for one in at_work:
         one.add_done_callback(lambda done: done.cancelled() or done.exception())  # told above, or Redis' end
     await asyncio.wait({closing}, timeout=_LEAVE_S)
-    await pool.disconnect()
+    await _cut(pool)
     await asyncio.wait(at_work, timeout=_LEAVE_S)
     for one in at_work:
         one.cancel()
-    await pool.disconnect()
+    await _cut(pool)
+
+
+async def _cut(pool: ConnectionPool) -> None:
+    """A Redis that hangs does not say goodbye inside TLS either: that is no end of the worker."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_LEAVE_S):
+            await pool.disconnect()

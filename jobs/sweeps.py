@@ -12,7 +12,7 @@ from functools import partial
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Table, delete, or_, select, tuple_
+from sqlalchemy import Table, delete, literal, or_, select, tuple_, update
 
 from bootstrap import Service
 from commands.ask_for_method import AskForMethod, ask_for_method
@@ -216,8 +216,28 @@ class Sweeps:
         return gone
 
     async def old_notifications(self) -> int:
-        """Forget what was looked into long ago, strangers' much sooner: a payment system repeats itself for a day."""
+        """Forget what was looked into long ago, strangers' much sooner: a payment system repeats itself for a day.
+
+        What was set aside is done where all that it says has come true by another way, as by the nightly comparison.
+        """
         table, now = inbox, WALL_NOW
+        came_true = or_(
+            *(
+                select(known.c.id)
+                .where(
+                    known.c.payment_system == table.c.payment_system,
+                    known.c[f"provider_{kind}_id"] == table.c.provider_object_id,
+                    table.c.event == literal(f"{kind}.") + known.c.status,
+                )
+                .exists()
+                for kind, known in (("payment", payments), ("refund", refunds))
+            )
+        )
+        concluded = (
+            update(table)
+            .where(table.c.status == "set_aside", came_true)
+            .values(status="done", done_at=now, outcome="no news: it has ended so here by now")
+        )
         old = select(table.c.id).where(
             table.c.status == "done",
             table.c.received_at < now - _STRANGERS_LIVE,
@@ -225,6 +245,7 @@ class Sweeps:
         )
         gone = delete(table).where(table.c.id.in_(old.limit(_AT_A_TIME)))
         async with self._engine.connect() as connection:
+            await connection.execute(concluded)
             return (await connection.execute(gone)).rowcount
 
     async def _ids(self, statement: Prepared) -> Sequence[UUID]:

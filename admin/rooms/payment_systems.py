@@ -33,7 +33,10 @@ class _SettingsForm(ActForm):
         required=False,
         max_length=2000,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password", "class": "vTextField"}),
-        help_text=say("It is sealed and never shown again. Left empty, what is kept stays as it is."),
+        help_text=say(
+            "It is sealed and never shown again. Left empty, what is kept stays as it is; with a new address it has to "
+            "be given again."
+        ),
     )
 
 

@@ -71,7 +71,7 @@ class Payments(Room):
     list_select_related = ("user", "plan")
     search = Search(find_payments)
     search_help_text = say("Id here or at the payment system, reference, e-mail, name, id of a user or subscription")
-    hint = say("No payment found: take a filter away, or search by the user's e-mail.")
+    hint = say("No payment found: remove a filter, or search by the user's e-mail.")
     acts = (RefundPayment(),)
 
     @admin.display(description=say("created"))

@@ -23,7 +23,7 @@ class Refunds(Room):
     list_select_related = ("user",)
     search = Search(find_refunds)
     search_help_text = say("Id here or at the payment system, id of the payment, e-mail, name")
-    hint = say("No refund found: take a filter away. A payment is returned on its own page.")
+    hint = say("No refund found: remove a filter. A payment is returned on its own page.")
 
     @admin.display(description=say("created"))
     def created(self, one: Refund) -> str:

@@ -124,7 +124,7 @@ class Subscriptions(Room):
     list_select_related = ("user", "plan")
     search = Search(find_subscriptions)
     search_help_text = say("Id of a subscription, payment or user; e-mail or name")
-    hint = say("No subscription found: take a filter away, or search by the user's e-mail.")
+    hint = say("No subscription found: remove a filter, or search by the user's e-mail.")
     acts: ClassVar[Sequence[Act]] = (Retry(), SendLink(), RecordPayment(), RecordRefund(), Cancel())
 
     @admin.display(description=say("created"))

@@ -113,7 +113,10 @@ class SmtpSender:
         self._from = _address(self._sender, _one_line(name))
 
     async def send(self, mail: Mail) -> Sent | TryLater | Undeliverable:
-        """Hand the mail to the server. Never raises for what server or mail are; ends within the deadline."""
+        """Hand the mail to the server. Never raises for what server or mail are; ends within the deadline.
+
+        To the goodbye of a mail that was taken over two seconds more are given.
+        """
         try:
             message = self._message(mail)
         except ValueError as error:
@@ -152,6 +155,7 @@ class SmtpSender:
         content = message.as_bytes(policy=_POLICY.clone(utf8=international))
         options = ["SMTPUTF8", "BODY=8BITMIME"] if international else []
         await client.sendmail(self._sender, [to], content, mail_options=options)
+
     def _message(self, mail: Mail) -> EmailMessage:
         """Raises ValueError where something would not be what it says in a header."""
         if not mail.events or not all(_TOKEN.fullmatch(event) for event in mail.events):

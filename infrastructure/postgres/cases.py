@@ -23,6 +23,9 @@ _RESOLVE = Prepared(
     .values(resolved_at=bindparam("at"), resolution="it has solved itself")
 )
 
+_NEWEST = ("detail", "facts", "user_id", "payment_id", "refund_id")
+"""A case that is seen again tells of the last time: one may stand for several payments."""
+
 
 class PostgresCases:
     def __init__(self, line: PostgresLine, new_id: NewId) -> None:
@@ -57,7 +60,7 @@ class PostgresCases:
             row.on_conflict_do_update(
                 index_elements=["kind", "subject"],
                 index_where=text("resolved_at IS NULL"),
-                set_={"seen": cases.c.seen + 1, "detail": row.excluded.detail},
+                set_={"seen": cases.c.seen + 1, **{name: row.excluded[name] for name in _NEWEST}},
             )
         )
 

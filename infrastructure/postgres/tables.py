@@ -538,6 +538,12 @@ inbox = Table(
     UniqueConstraint("payment_system", "digest"),
     Index("ix_inbox_waiting", "stranger", "retry_by", postgresql_where=text("retry_by IS NOT NULL")),
     Index("ix_inbox_received", "received_at"),
+    Index(
+        "ix_inbox_set_aside",
+        "payment_system",
+        "provider_object_id",
+        postgresql_where=text("status = 'set_aside'"),
+    ),
     comment="Notifications of payment systems, each content once (invariant 5). A hint only: the object is fetched before "
     "anything is believed. retry_by is the wall clock's and also the lease of the worker that looks at it.",
 )

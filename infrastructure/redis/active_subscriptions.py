@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from domain.access import Access, ActiveSubscription
-from infrastructure.redis.line import RedisLine
+from infrastructure.redis.line import BATCH_S, RedisLine
 
 PREFIX: Final = "access:"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,7 +73,7 @@ class ActiveSubscriptionsCache:
                     )
                 await pipeline.execute()
 
-        await self._line.ask(write)
+        await self._line.ask(write, at_most_s=BATCH_S)
 
     async def forget_all(self) -> None:
         """Remove every key, for a rebuild. What is asked for meanwhile is filled from Postgres."""

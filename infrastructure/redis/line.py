@@ -20,6 +20,8 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 T = TypeVar("T")
 PATIENCE_S: Final = 0.4
+BATCH_S: Final = 10.0
+"""For hundreds of writes in one round trip, each of which Redis may put on disk before the next."""
 _PAUSE_S: Final = 1.0
 _WRONG_KIND: Final = re.compile(r"^(Command # .* of pipeline caused error: \(['\"])?WRONGTYPE ", re.DOTALL)
 
@@ -48,9 +50,11 @@ class RedisLine:
         self._at_most_s = 2 * patience_s
         self._closed_until = 0.0
 
-    async def ask(self, question: Callable[[Redis], Awaitable[T]]) -> T:
+    async def ask(self, question: Callable[[Redis], Awaitable[T]], *, at_most_s: float | None = None) -> T:
         """Run `question` on the client; raises RedisUnavailable, and ResponseError where only this question can't be
         answered.
+
+        `at_most_s`: for all of it, where it is more than one command; each answer has the line's patience besides.
         """
         now = time.monotonic()
         if now < self._closed_until:
@@ -59,7 +63,7 @@ class RedisLine:
         if was_down:
             self._closed_until = now + self._pause_s  # this caller tries, the others go on without Redis
         try:
-            async with asyncio.timeout(self._at_most_s):
+            async with asyncio.timeout(at_most_s or self._at_most_s):
                 answer = await question(self.client)
         except ResponseError as error:
             if _is_about_the_question(error):

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from infrastructure.redis.active_subscriptions import forget
-from infrastructure.redis.line import RedisLine
+from infrastructure.redis.line import BATCH_S, RedisLine
 
 PREFIX: Final = "page:"
 _LIFE_MS: Final = 3_600_000
@@ -75,7 +75,7 @@ class NewestPageCache:
                     await self._outdate(keys=[key_of(user_id)], args=[version, _OUTDATED_MS], client=pipeline)
                 await pipeline.execute()
 
-        await self._line.ask(write)
+        await self._line.ask(write, at_most_s=BATCH_S)
 
     async def forget_all(self) -> None:
         await forget(self._line, f"{PREFIX}*")

@@ -48,7 +48,8 @@ async def written(engine: AsyncEngine) -> Written:
         await books.subscription(vera, sport),
         await books.subscription(boris, premium),
     )
-    await books.payment(boris, his, datetime(2025, 7, 31, 22, 30, tzinfo=UTC))
+    for hour in (21, 22, 23):  # after midnight in one zone of Europe after the other, in summer
+        await books.payment(boris, his, datetime(2025, 7, 31, hour, 30, tzinfo=UTC))
     twins = [await books.payment(vera, mine, NOW - timedelta(days=40), description="twin") for _ in range(3)]
     made = {
         "newest": await books.payment(vera, mine, NOW, payment_method_id=card, provider_payment_id="2D7E-000f-5000"),
@@ -196,15 +197,13 @@ async def test_a_month_begins_at_the_persons_midnight(history: PaymentHistory, w
     assert moscow.month == "2026-05"
 
 
-@pytest.mark.parametrize(
-    ("zone", "month"), [("CET", "2025-08"), ("MET", "2025-08"), ("EET", "2025-08"), ("WET", "2025-07")]
-)
+@pytest.mark.parametrize(("zone", "in_july", "in_august"), [("WET", 2, 1), ("CET", 1, 2), ("MET", 1, 2), ("EET", 0, 3)])
 async def test_a_zone_that_shares_its_name_with_an_abbreviation_has_summer_time(
-    history: PaymentHistory, written: Written, zone: str, month: str
+    history: PaymentHistory, written: Written, zone: str, in_july: int, in_august: int
 ) -> None:
     """Postgres takes such a name for the abbreviation first, which is winter time all year long."""
-    [sums] = await history.summary(written.boris, zone, None, None)
-    assert sums == MonthSum(month, Money(49900), Money(0), 1)
+    months = {one.month: one.count for one in await history.summary(written.boris, zone, None, None)}
+    assert (months.get("2025-07", 0), months.get("2025-08", 0)) == (in_july, in_august)
 
 
 def test_the_suite_reads_what_was_written(written: Written) -> None:

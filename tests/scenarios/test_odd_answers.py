@@ -228,7 +228,24 @@ async def test_who_sends_nonsense_again_and_again_does_not_fill_the_queue_of_cas
         found = (await connection.execute(mine.where(cases.c.user_id == anna.id))).all()
     [(subject, seen, detail)] = found
     assert (subject, seen) == ("invalid_request", 3)
-    assert len(detail) > len("It was canceled for 'invalid_request', which nobody here knows."), "with their words"
+    assert detail == "It was canceled for 'invalid_request', which nobody here knows.", "their words may repeat a token"
+
+
+async def test_why_a_renewal_was_refused_stands_in_its_case_word_for_word(
+    cinema: Cinema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, _ = await cinema.subscriber()
+
+    async def refuse(self: YooKassa, request: ChargeRequest) -> Refused:
+        return Refused("invalid_request", "Receipt is missing or illegal")
+
+    monkeypatch.setattr(YooKassa, "create_payment", refuse)
+    await cinema.time_passes(days=32)
+
+    async with cinema.service.engine.connect() as connection:
+        mine = select(cases.c.detail).where(cases.c.kind == "payment_reason_unknown", cases.c.user_id == anna.id)
+        [detail] = (await connection.execute(mine)).scalars()
+    assert detail.endswith("Receipt is missing or illegal")
 
 
 async def test_of_two_who_would_send_the_same_at_once_only_one_does(

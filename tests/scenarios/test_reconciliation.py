@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from cli import app
 from domain.payment_system import PaymentSnapshot, Unreadable
 from domain.reconciliation import FindingKind, Stage
 from infrastructure.payment_systems.yookassa import YooKassa
+from infrastructure.postgres.tables import inbox
 from jobs.reconcile import NoSuchDay
 from jobs.reconcile_report import totals
 from jobs.worker import nightly_rounds, schedule_of
@@ -154,6 +156,34 @@ async def test_a_part_of_a_refund_deleted_here_is_not_booked_on_top_of_what_the_
 
     payment = await anna.reads(f"/v1/payments/{sale['payment']['id']}")
     assert payment["refunded"]["value"] == "100.00"
+
+
+async def test_a_notification_that_was_set_aside_is_done_where_it_has_come_true_by_the_comparison(
+    cinema: Cinema,
+) -> None:
+    """The simulation's seed 1, world 111: the refund was booked, and a person was still asked to look."""
+    _, sale = await sold(cinema)
+    refund_id = await cinema.yookassa.cabinet_refund(sale["payment"]["provider_payment_id"], "100.00")
+    told = {"type": "notification", "event": "refund.succeeded", "object": {"id": refund_id}}
+    await cinema.yookassa.outage("refuse")
+    await cinema.api.post("/webhooks/yookassa", json=told)
+    for _ in range(14):
+        await cinema.notifications_fall_due(older_by=timedelta(days=3))
+        await cinema.sweeps.inbox()
+        await cinema.sweeps.strangers()
+    await cinema.yookassa.lift()
+    await cinema.sweeps.old_notifications()
+    assert await _standing(cinema) == ["set_aside"], "nothing has come of it yet"
+
+    assert kinds(await compared(cinema)) == ["refund_unknown_here repaired"]
+    await cinema.sweeps.old_notifications()
+
+    assert await _standing(cinema) == ["done"]
+
+
+async def _standing(cinema: Cinema) -> list[str]:
+    async with cinema.service.engine.connect() as connection:
+        return list((await connection.execute(select(inbox.c.status))).scalars())
 
 
 async def test_a_refund_and_a_payment_invented_here_are_found(cinema: Cinema) -> None:

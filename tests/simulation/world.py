@@ -212,6 +212,7 @@ class World:
                 break
         await self._alone("reconciler", self._reconcile())
         await self._live(api=[], workers=1)  # tells by mail what was found
+        await self._alone("tidier", self._tidy_inbox())
         await self._carry()
         await self._audit()
         if not self._found():
@@ -425,6 +426,9 @@ class World:
 
     async def _reconcile(self) -> None:
         await reconcile(self.stage.service, pauses_s=())
+
+    async def _tidy_inbox(self) -> None:
+        await Sweeps(self.stage.service).old_notifications()
 
     async def _carry(self) -> None:
         """The projector's duty for Redis, one batch at a time."""
