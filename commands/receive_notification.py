@@ -18,7 +18,7 @@ from domain.payment_system import NotFound, NotificationKind, PaymentSnapshot, R
 from domain.ports import InboxEntry, Intake, OpenUnitOfWork, PaymentSystem, ReceivedNotification, UnitOfWork
 from domain.refund import Refund
 
-_TRIES = 12
+TRIES = 12
 _LONGEST_WAIT_S = 600
 _PATIENCE = timedelta(days=3)
 """For so long nobody is bothered by what only takes time: an outage of the payment system, a refund under way."""
@@ -27,7 +27,7 @@ _LAG = timedelta(minutes=2)
 _READ_LAG = timedelta(seconds=30)
 """For so long what was told may not be there to be read; by then nobody knows it because it is forged."""
 _NOT_THERE_YET = f"{NOT_YET}: the payment system does not know it"
-_SILENCE = "silence"
+SILENCE = "silence"
 _NO_NEWS = "no news: it has ended so here, too"
 """Nothing of the notification is believed, so nobody has to be asked; most of them come to say this."""
 
@@ -69,7 +69,7 @@ async def follow_notification(command: FollowNotification, open_uow: OpenUnitOfW
             return _NO_NEWS
     try:
         outcome = await _follow(entry, ours, open_uow, world)
-        takes_time, failed = outcome.startswith((_SILENCE, NOT_YET)), False
+        takes_time, failed = outcome.startswith((SILENCE, NOT_YET)), False
     except Exception as error:  # noqa: BLE001 -- a poison entry is set aside with its reason; the sweep goes on
         outcome, takes_time, failed = f"{type(error).__name__}: {error}", False, True
     async with open_uow() as uow:
@@ -79,7 +79,7 @@ async def follow_notification(command: FollowNotification, open_uow: OpenUnitOfW
             await uow.inbox.wait(entry.id, outcome, _wait_s(entry, outcome))
         elif takes_time or failed:
             wait_s = min(2.0**entry.attempts, _LONGEST_WAIT_S)
-            await uow.inbox.failed(entry.id, outcome, wait_s, set_aside=entry.attempts + 1 >= _TRIES)
+            await uow.inbox.failed(entry.id, outcome, wait_s, set_aside=entry.attempts + 1 >= TRIES)
         else:
             await uow.inbox.done(entry.id, outcome)
     return outcome
@@ -118,7 +118,7 @@ async def _follow(entry: InboxEntry, ours: Payment | Refund | None, open_uow: Op
 def _asked(ours: Payment | Refund, entry: InboxEntry) -> str:
     """Something has happened to it, so it is asked again soon where nothing of that was to be heard."""
     if ours.is_open and ours.last_silence is not None:
-        return f"{_SILENCE}: {ours.last_silence}"
+        return f"{SILENCE}: {ours.last_silence}"
     if ours.is_open and entry.age < _LAG:
         return f"{NOT_YET}: it is {ours.status} there"
     return "asked"
@@ -132,7 +132,7 @@ async def _look_into_payment(entry: InboxEntry, system: PaymentSystem, open_uow:
     news = await system.get_payment(entry.provider_object_id)
     match news:
         case Silence(why=why):
-            return f"{_SILENCE}: {why}"
+            return f"{SILENCE}: {why}"
         case NotFound():
             return _unknown(entry, "payment")
         case PaymentSnapshot(payment_id=None):
@@ -150,7 +150,7 @@ async def _look_into_refund(entry: InboxEntry, system: PaymentSystem, open_uow: 
     news = await system.get_refund(entry.provider_object_id)
     match news:
         case Silence(why=why):
-            return f"{_SILENCE}: {why}"
+            return f"{SILENCE}: {why}"
         case NotFound():
             return _unknown(entry, "refund")
         case RefundSnapshot(refund_id=None):

@@ -19,7 +19,7 @@ from commands.ask_for_method import AskForMethod, ask_for_method
 from commands.collect_payment import CollectPayment, collect, collect_payment
 from commands.end_subscription import EndSubscription, end_subscription
 from commands.patience import LONGEST_WAIT
-from commands.receive_notification import FollowNotification, follow_notification
+from commands.receive_notification import SILENCE, TRIES, FollowNotification, follow_notification
 from commands.remind_of_charge import RemindOfCharge, remind_of_charge
 from commands.renew_subscription import NothingToCharge, RenewSubscription, renew_subscription
 from commands.send_refund import SendRefund, send_refund
@@ -219,6 +219,7 @@ class Sweeps:
         """Forget what was looked into long ago, strangers' much sooner: a payment system repeats itself for a day.
 
         What was set aside is done where all that it says has come true by another way, as by the nightly comparison.
+        What only silence has set aside is looked into once more each time: the payment system may be back.
         """
         table, now = inbox, WALL_NOW
         came_true = or_(
@@ -238,6 +239,11 @@ class Sweeps:
             .where(table.c.status == "set_aside", came_true)
             .values(status="done", done_at=now, outcome="no news: it has ended so here by now")
         )
+        once_more = (
+            update(table)
+            .where(table.c.status == "set_aside", table.c.outcome.startswith(SILENCE))
+            .values(status="new", attempts=TRIES - 1, retry_by=now)
+        )
         old = select(table.c.id).where(
             table.c.status == "done",
             table.c.received_at < now - _STRANGERS_LIVE,
@@ -246,6 +252,7 @@ class Sweeps:
         gone = delete(table).where(table.c.id.in_(old.limit(_AT_A_TIME)))
         async with self._engine.connect() as connection:
             await connection.execute(concluded)
+            await connection.execute(once_more)
             return (await connection.execute(gone)).rowcount
 
     async def _ids(self, statement: Prepared) -> Sequence[UUID]:

@@ -158,10 +158,7 @@ async def test_a_part_of_a_refund_deleted_here_is_not_booked_on_top_of_what_the_
     assert payment["refunded"]["value"] == "100.00"
 
 
-async def test_a_notification_that_was_set_aside_is_done_where_it_has_come_true_by_the_comparison(
-    cinema: Cinema,
-) -> None:
-    """The simulation's seed 1, world 111: the refund was booked, and a person was still asked to look."""
+async def _a_cabinet_refund_whose_word_was_set_aside(cinema: Cinema) -> None:
     _, sale = await sold(cinema)
     refund_id = await cinema.yookassa.cabinet_refund(sale["payment"]["provider_payment_id"], "100.00")
     told = {"type": "notification", "event": "refund.succeeded", "object": {"id": refund_id}}
@@ -172,13 +169,31 @@ async def test_a_notification_that_was_set_aside_is_done_where_it_has_come_true_
         await cinema.sweeps.inbox()
         await cinema.notifications_fall_due()
     await cinema.yookassa.lift()
-    await cinema.sweeps.old_notifications()
-    assert await _standing(cinema) == ["set_aside"], "nothing has come of it yet"
+    assert await _standing(cinema) == ["set_aside"]
 
+
+async def test_a_notification_that_was_set_aside_is_done_where_it_has_come_true_by_the_comparison(
+    cinema: Cinema,
+) -> None:
+    """The simulation's seed 1, world 111: the refund was booked, and a person was still asked to look."""
+    await _a_cabinet_refund_whose_word_was_set_aside(cinema)
     assert kinds(await compared(cinema)) == ["refund_unknown_here repaired"]
+
     await cinema.sweeps.old_notifications()
 
     assert await _standing(cinema) == ["done"]
+
+
+async def test_a_notification_that_silence_has_set_aside_is_followed_when_the_payment_system_is_back(
+    cinema: Cinema,
+) -> None:
+    await _a_cabinet_refund_whose_word_was_set_aside(cinema)
+
+    await cinema.sweeps.old_notifications()
+    await cinema.sweeps.inbox()
+
+    assert await _standing(cinema) == ["done"]
+    assert kinds(await compared(cinema)) == [], "it was booked"
 
 
 async def _standing(cinema: Cinema) -> list[str]:

@@ -211,8 +211,8 @@ class World:
             if self._found() or (number > 4 and await self._is_at_rest()):
                 break
         await self._alone("reconciler", self._reconcile())
-        await self._live(api=[], workers=1)  # tells by mail what was found
         await self._alone("tidier", self._tidy_inbox())
+        await self._live(api=[], workers=1)  # tells by mail what was found
         await self._carry()
         await self._audit()
         if not self._found():
@@ -291,7 +291,10 @@ class World:
             return
         if deed.kind == "cabinet refund":
             provider_id = self.auditor.provider_id_of(payment.id)
-            self.stage.shop.refund_in_cabinet(provider_id, amount)
+            if (
+                self.auditor.ledger[provider_id].refunded == payment.refunded
+            ):  # else word of an earlier one is on its way
+                self.stage.shop.refund_in_cabinet(provider_id, amount)
             return
         body = {
             "payment_id": deed.about,
