@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # One image, several roles by command:
 #   python -m main [--side commands|queries]   the HTTP side (default: both)
-#   python -m jobs.worker                      charges, retries, the janitor, mails
+#   python -m jobs.worker                      charges, retries, the janitor, reconciliation, mails
 #   python -m jobs.projector                   carries changes into Elasticsearch and Redis
 #   python -m admin                            the admin panel
 #   billing migrate                            brings the schema up to date, and ends

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Billing of an online cinema. Settings come from the environment: docs/operations.md.",
+)
 _screen = Console(soft_wrap=True, highlight=False)
 _complaints = Console(stderr=True, soft_wrap=True, highlight=False)
-
-
-@app.callback()
-def _billing() -> None:
-    """Billing of an online cinema; settings come from the environment (docs/operations.md)."""
 
 
 @app.command()
@@ -272,7 +272,8 @@ def jwt_capacity(
 @app.command()
 def demo() -> None:
     """Play a year of an online cinema against the running stack, and tell what happens."""
-    from demo import DemoFailed, play
+    with _of_a_checkout():
+        from demo import DemoFailed, play
 
     given = stack_settings()
     stack = Home(given.home_dir).running_stack()
@@ -301,7 +302,8 @@ def simulate(
     from infrastructure.local.checkout import CHECKOUT
 
     sys.path.insert(0, str(CHECKOUT))  # the tests are part of the checkout, and of no installed package
-    from tests.simulation.command import run_simulation
+    with _of_a_checkout():
+        from tests.simulation.command import run_simulation
 
     raise typer.Exit(run_simulation(months, seed, world, journal, _screen))
 
@@ -317,12 +319,22 @@ def bench(
     from infrastructure.local.checkout import CHECKOUT
 
     sys.path.insert(0, str(CHECKOUT))  # as for `simulate`
-    from tests.performance.command import ROWS, run_bench
+    with _of_a_checkout():
+        from tests.performance.command import ROWS, run_bench
 
     unknown = sorted({*(rows or [])} - ROWS.keys())
     if unknown:
         fail(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}", status=2)
     raise typer.Exit(run_bench(rows or [], seconds, _screen))
+
+
+@contextmanager
+def _of_a_checkout() -> Iterator[None]:
+    """End the command with one sentence where the service alone is installed, as in its image."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        fail(f"{error.name} is missing: this needs a checkout and its packages, which `make lint` sets up", status=2)
 
 
 def _on_the_stack(do: Callable[[Service], Awaitable[_T]]) -> _T:
@@ -438,7 +450,7 @@ def _show_stack(stack: dict[str, Any], seconds: float, wishes: Settings) -> None
         ("API", api, "pages at /docs"),
         ("admin", stack["admin"], _first_administrator(stack, wishes)),
         ("YooKassa", stack["yookassa"], "payment pages, test cards"),
-        ("auth", stack["auth"], "`billing token` prints a token"),
+        ("auth", stack["auth"], "`.venv/bin/billing token` prints a token"),
         ("mailbox", stack["mailbox"], "every mail that was sent"),
         ("Postgres", _without_password(stack["database"]), ""),
         ("Redis", _without_password(stack["redis"]), ""),

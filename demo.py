@@ -169,7 +169,7 @@ class _Demo:
 
     def _year_from_the_31st(self, person: _Person) -> None:
         with asyncio.Runner() as runner:
-            service = runner.run(_built(self._settings))
+            service = runner.run(build(self._settings))
             try:
                 self._year(person, service, runner)
             finally:
@@ -344,10 +344,6 @@ class _Demo:
         self._tell(f"API             {self._api}/docs")
         if self._stack.get("admin"):
             self._tell(f"administration  {self._stack['admin']}")
-
-
-async def _built(settings: Settings) -> Service:
-    return await build(settings)
 
 
 def _next_31_january(now: datetime) -> datetime:

@@ -12,15 +12,13 @@ import django
 import uvicorn
 
 from infrastructure.observability.logs import configure_logs
-from settings import PanelSettings, SettingsError, load_panel
+from settings import PanelSettings, load_panel, or_exit
 
 
 def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "admin.django_settings"
-    try:
+    with or_exit():
         given = load_panel(serving=len(sys.argv) == 1)
-    except SettingsError as error:
-        sys.exit(str(error))
     configure_logs(json=given.production, level=given.log_level, process="admin", known_secrets=given.secrets)
     django.setup()
     match sys.argv[1:]:

@@ -49,9 +49,9 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "subscription.plan_change_planned": ("Change of plan for the period's end", "Смена тарифа в конце периода"),
     "subscription.plan_change_dropped": ("Change of plan dropped", "Смена тарифа не состоится"),
     "subscription.charge_planned": ("Reminder of a charge", "Напоминание о списании"),
-    "subscription.cancellation_planned": ("Cancelled for the period's end", "Отмена в конце периода"),
+    "subscription.cancellation_planned": ("Canceled for the period's end", "Отмена в конце периода"),
     "subscription.resumed": ("Cancellation taken back", "Отмена отозвана"),
-    "subscription.canceled": ("Cancelled", "Подписка отменена"),
+    "subscription.canceled": ("Canceled", "Подписка отменена"),
     "subscription.expired": ("Expired", "Подписка истекла"),
     "payment.requested": ("Payment begun", "Платёж начат"),
     "payment.pending": ("Payment waits", "Платёж ожидает"),
@@ -126,20 +126,16 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 FACTS: Final[Mapping[str, tuple[str, str]]] = {
-    "amount": ("amount", "сумма"),
     "attempts": ("tries", "попыток"),
     "day": ("day", "день"),
     "events": ("tells", "сообщает"),
     "failures": ("failures in a row", "неудач подряд"),
     "history": ("our history of it", "наша история о нём"),
-    "last_silence": ("last silence", "последний раз без ответа"),
     "metadata": ("metadata there", "метаданные там"),
     "ours": ("here", "у нас"),
-    "payment_system": ("payment system", "платёжная система"),
     "provider_id": ("id at the payment system", "номер в платёжной системе"),
     "provider_payment_id": ("id of the payment there", "номер платежа там"),
     "provider_status": ("status there", "состояние там"),
-    "status": ("status", "состояние"),
     "subscription_id": ("subscription", "подписка"),
     "theirs": ("there", "там"),
 }

@@ -82,4 +82,3 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
 LOGGING_CONFIG = None  # logs are the whole service's, see infrastructure/observability
-SILENCED_SYSTEM_CHECKS: list[str] = []

@@ -20,7 +20,7 @@ WORDS: Final[Mapping[str, str]] = {
     "nothing_to_refund": "There is nothing left to return of this payment.",
     "refund_in_progress": "A refund of this payment is under way. Wait for its outcome.",
     "refund_exceeds_payment": "That is more than is left of this payment.",
-    "not_cancelable": "It cannot be cancelled that way: it has ended, or has not begun.",
+    "not_cancelable": "It cannot be canceled that way: it has ended, or has not begun.",
     "payment_system_unavailable": "The payment system is switched off, archived or unknown.",
     "reference_used": "This source and reference were recorded already, with other content.",
     "case_closed": "The case was closed before, by somebody or by itself.",

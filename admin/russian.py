@@ -35,7 +35,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "language": "язык",
     "time zone": "часовой пояс",
     "known since": "известен с",
-    "personal data erased": "личные данные стёрты",
+    "personal data erased": "персональные данные удалены",
     "code": "код",
     "description": "описание",
     "trial days": "пробных дней",
@@ -58,7 +58,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "period": "период",
     "valid from": "действует с",
     "returned": "возвращено",
-    "left to return": "осталось вернуть",
+    "can still be refunded": "можно вернуть",
     "reason": "причина",
     "asked by": "кто запросил",
     "id": "номер",
@@ -127,8 +127,8 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "Pages": "Страницы",
     "Find a user": "Найти пользователя",
     "Show": "Показать",
-    "These are the newest thousand; narrow the list by a search or a filter to see others.": (
-        "Показана тысяча самых новых; чтобы увидеть другие, сузьте список поиском или фильтром."
+    "Only the first thousand are shown; narrow the list by a search or a filter to see others.": (
+        "Показана только первая тысяча; чтобы увидеть другие, сузьте список поиском или фильтром."
     ),
     "E-mail, name, or the id of a user, subscription, payment or refund": (
         "Почта, имя или номер пользователя, подписки, платежа, возврата"
@@ -190,11 +190,11 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "The plan was archived, for it is in use": "Тариф убран в архив: он используется",
     "Price, ₽": "Цена, ₽",
     "It holds at once for new subscriptions; running ones pay it from their next renewal on.": (
-        "Для новых подписок действует сразу, для идущих – со следующего продления."
+        "Для новых подписок действует сразу, для действующих — со следующего продления."
     ),
     "Code": "Код",
     "Latin letters, digits, dots, dashes, underscores. It is what the site names; it stays for ever.": (
-        "Латинские буквы, цифры, точки, дефисы, подчёркивания. Так его называет сайт; изменить потом нельзя."
+        "Латинские буквы, цифры, точки, дефисы, подчёркивания. По этому коду тариф находит сайт; изменить потом нельзя."
     ),
     "Name": "Название",
     "Length of the period": "Длина периода",
@@ -226,14 +226,14 @@ RUSSIAN: Final[Mapping[str, str]] = {
     ),
     "Adapter": "Адаптер",
     "Enabled": "Включена",
-    "imitation, for trying out": "имитация, для проб",
+    "imitation, for trying out": "имитация, для пробных платежей",
     # payments and refunds
     "Refund the payment": "Вернуть платёж",
     "Refund the money": "Вернуть деньги",
     "Amount, ₽": "Сумма, ₽",
     "Left empty: all that is left of the payment. If that is the payment for the current period, "
     "the subscription ends.": (
-        "Пустое поле – вернуть всё, что осталось от платежа. Если это платёж за текущий период, подписка закончится."
+        "Пустое поле — вернуть всё, что осталось от платежа. Если это платёж за текущий период, подписка закончится."
     ),
     "Reason": "Причина",
     "The refund is on its way": "Возврат отправлен",
@@ -246,7 +246,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     "When": "Когда",
     "at the end of the paid period": "в конце оплаченного периода",
     "now, and access ends at once": "сейчас, доступ закончится сразу",
-    "The subscription was cancelled": "Подписка отменена",
+    "The subscription was canceled": "Подписка отменена",
     "The subscription will end with its period": "Подписка закончится вместе с периодом",
     "Charge now": "Списать сейчас",
     "The saved payment method is charged for the next period, at the price that holds now. "
@@ -256,7 +256,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
     ),
     "It was charged.": "Списано.",
     "It was renewed from credit; nothing was charged.": "Продлено за счёт зачтённого; ничего не списано.",
-    "The charge was refused; its payment says why.": "В списании отказано; причина – в платеже.",
+    "The charge was refused; its payment says why.": "В списании отказано; причина — в платеже.",
     "The charge is under way.": "Списание идёт.",
     "The payment system has not answered yet; it is asked until it does.": (
         "Платёжная система ещё не ответила; её спрашивают, пока не ответит."
@@ -298,17 +298,19 @@ RUSSIAN: Final[Mapping[str, str]] = {
     # cases
     "Resolve the case": "Закрыть разбирательство",
     "Resolve": "Закрыть",
-    "It leaves the queue; the books are not touched. Return or charge money before, on the payment's page.": (
-        "Оно уйдёт из очереди, книги не изменятся. Вернуть или списать деньги нужно до этого, на странице платежа."
+    "Closing takes it out of the queue and changes nothing in the books. Refund first on the payment's page, "
+    "or charge on the subscription's.": (
+        "Оно уйдёт из очереди, в записях ничего не изменится. Сначала верните деньги на странице платежа "
+        "или спишите их на странице подписки."
     ),
     "What was found and done": "Что найдено и сделано",
     "The case was resolved": "Разбирательство закрыто",
     # trouble
-    "It is not there, or not any more.": "Этого нет, или уже нет.",
+    "It is not there, or not any more.": "Такой записи нет или уже нет.",
     "No answer came, so it may have been done or not. Send this form again as it is: "
     "it is done once, however often you send it.": (
-        "Ответа нет: возможно, сделано, возможно, нет. Отправьте эту же форму ещё раз как есть: "
-        "сколько ни отправляй, сделается один раз."
+        "Ответ не получен: неизвестно, выполнено ли действие. Отправьте эту форму ещё раз без изменений: "
+        "сколько ни отправляйте, оно выполнится один раз."
     ),
     "That is too broad": "Слишком широко",
     "The search would take too long. Narrow it: by an id, an e-mail, or a span of days.": (
@@ -327,7 +329,7 @@ RUSSIAN: Final[Mapping[str, str]] = {
         "У пользователя уже есть незавершённая подписка на этот тариф."
     ),
     "This user's personal data was erased: nothing is sold to them any more.": (
-        "Личные данные пользователя стёрты: ему больше ничего не продаётся."
+        "Персональные данные пользователя удалены: ему больше ничего не продаётся."
     ),
     "A payment of this subscription has not ended yet. Wait for its outcome.": (
         "Платёж этой подписки ещё не завершён. Дождитесь его исхода."
@@ -341,14 +343,14 @@ RUSSIAN: Final[Mapping[str, str]] = {
         "Возврат этого платежа уже идёт. Дождитесь его исхода."
     ),
     "That is more than is left of this payment.": "Это больше, чем осталось от платежа.",
-    "It cannot be cancelled that way: it has ended, or has not begun.": (
+    "It cannot be canceled that way: it has ended, or has not begun.": (
         "Так отменить нельзя: подписка закончилась или ещё не началась."
     ),
     "The payment system is switched off, archived or unknown.": "Платёжная система выключена, в архиве или неизвестна.",
     "This source and reference were recorded already, with other content.": (
         "Этот источник и номер уже записаны, с другим содержанием."
     ),
-    "The case was closed before, by somebody or by itself.": "Разбирательство уже закрыто, кем-то или само.",
+    "The case was closed before, by somebody or by itself.": "Разбирательство уже закрыто, кем-то или автоматически.",
     "This form was sent before with other content, which was done. Look before you repeat.": (
         "Эта форма уже была отправлена с другим содержанием, и то исполнено. Посмотрите, прежде чем повторять."
     ),

@@ -1,4 +1,4 @@
-"""Broken rules. Each is one class with the code that callers see; commands/api turns it into a status."""
+"""Broken rules, each a class with the code that callers see; infrastructure/http/problems.py gives it a status."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ class Resolve(Act):
     title = say("Resolve the case")
     button = say("Resolve")
     explanation = say(
-        "It leaves the queue; the books are not touched. Return or charge money before, on the payment's page."
+        "Closing takes it out of the queue and changes nothing in the books. Refund first on the payment's page, "
+        "or charge on the subscription's."
     )
     permission = "billing.resolve_case"
     form = ResolveForm

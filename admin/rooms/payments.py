@@ -102,7 +102,7 @@ class Payments(Room):
             (say("status"), self.state(target)),
             (say("amount"), self.sum(target)),
             (say("returned"), self.returned(target)),
-            (say("left to return"), looks.money(target.left_to_refund, target.currency)),
+            (say("can still be refunded"), looks.money(target.left_to_refund, target.currency)),
             (say("kind"), target.get_kind_display()),
             (say("user"), looks.link(target.user)),
             (say("subscription"), looks.link(target.subscription)),

@@ -33,7 +33,7 @@ def _price_field(*, show_hidden_initial: bool = False) -> forms.DecimalField:
     return forms.DecimalField(
         label=say("Price, ₽"),
         min_value=Decimal(1),
-        max_value=Decimal("999999.99"),
+        max_value=Decimal("350000.00"),
         decimal_places=2,
         localize=True,
         show_hidden_initial=show_hidden_initial,

@@ -1,4 +1,4 @@
-"""Subscriptions: seen, cancelled, charged again (ADM-5)."""
+"""Subscriptions: seen, canceled, charged again (ADM-5)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Cancel(Act):
 
     def told(self, target: Subscription, answer: Done) -> Text:
         ended = answer.body.get("subscription", {}).get("status") == "canceled"
-        return said("The subscription was cancelled" if ended else "The subscription will end with its period")
+        return said("The subscription was canceled" if ended else "The subscription will end with its period")
 
 
 class Retry(Act):

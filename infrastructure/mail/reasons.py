@@ -20,7 +20,7 @@ def explain(reason: object, locale: str) -> Explanation:
     return words.get(reason, words[""]) if isinstance(reason, str) else words[""]
 
 
-_RU_CARD = "Оплатите другой картой или способом."
+_RU_CARD = "Оплатите другой картой или другим способом."
 _EN_CARD = "Pay with another card or method."
 
 _RU: Final = {
@@ -43,14 +43,17 @@ _RU: Final = {
     "invalid_card_number": ("Номер карты введён с ошибкой.", "Проверьте номер и оплатите ещё раз."),
     "invalid_csc": ("Код с обратной стороны карты введён с ошибкой.", "Проверьте код и оплатите ещё раз."),
     "payment_method_restricted": (
-        "Операции с этой картой запрещены, например она заблокирована.",
+        "Операции по карте запрещены: возможно, она заблокирована.",
         "Свяжитесь с банком или оплатите другой картой.",
     ),
     "identification_required": (
         "Превышен лимит кошелька без идентификации.",
         "Пройдите идентификацию или оплатите другим способом.",
     ),
-    "unsupported_mobile_operator": ("С этого мобильного оператора оплатить нельзя.", "Оплатите другим способом."),
+    "unsupported_mobile_operator": (
+        "Оплатить со счёта этого мобильного оператора нельзя.",
+        "Оплатите другим способом.",
+    ),
     "permission_revoked": (
         "Разрешение на автоматические списания отозвано.",
         "Оплатите заново и подтвердите платёж: тогда подписка снова будет продлеваться сама.",
@@ -66,6 +69,10 @@ _RU: Final = {
     ),
     "expired_on_capture": ("Платёж не был проведён вовремя, банк вернёт деньги.", "Оплатите ещё раз."),
     "deal_expired": ("Срок платежа истёк.", "Оплатите ещё раз."),
+    "forbidden": (
+        "Магазин пока не может принять такой платёж, деньги не списаны.",
+        "Попробуйте позже: мы уже разбираемся.",
+    ),
     "never_arrived": (
         "Платёж не дошёл до платёжной системы, деньги не списаны.",
         "Оплатите ещё раз: код с обратной стороны карты нужно ввести заново, мы его не храним.",
@@ -114,6 +121,10 @@ _EN: Final = {
     ),
     "expired_on_capture": ("The payment was not completed in time; the bank returns the money.", "Pay again."),
     "deal_expired": ("The time for this payment is over.", "Pay again."),
+    "forbidden": (
+        "The shop cannot take this payment at the moment; nothing was charged.",
+        "Try again later; we are looking into it.",
+    ),
     "never_arrived": (
         "The payment did not reach the payment system; nothing was charged.",
         "Pay again, and enter the code on the back of the card anew: we do not keep it.",

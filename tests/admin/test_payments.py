@@ -1,4 +1,4 @@
-"""Payments are seen, found, returned, charged again; subscriptions are cancelled; cases are resolved (ADM-5)."""
+"""Payments are seen, found, returned, charged again; subscriptions are canceled; cases are resolved (ADM-5)."""
 
 from __future__ import annotations
 
@@ -92,10 +92,10 @@ async def test_a_part_is_returned_and_then_the_rest(cinema: Cinema, boss: Admini
     boris, sale = await cinema.subscriber()
     path = f"{_LIST}{sale['payment']['id']}"
 
-    assert "Left to return 499.00 ₽" in (await boss.opens(f"{path}/refund/")).text
+    assert "Can still be refunded 499.00 ₽" in (await boss.opens(f"{path}/refund/")).text
     part = await boss.sends(f"{path}/refund/", amount="100.00", reason="подарок")
     await cinema.works()
-    assert "Left to return 399.00 ₽" in (await boss.opens(f"{path}/refund/")).text
+    assert "Can still be refunded 399.00 ₽" in (await boss.opens(f"{path}/refund/")).text
     too_much = await boss.sends(f"{path}/refund/", amount="400.00", reason="ещё")
     rest = await boss.sends(f"{path}/refund/", amount="", reason="передумал")
     await cinema.works()
@@ -175,7 +175,7 @@ async def test_a_refused_charge_is_tried_again(cinema: Cinema, boss: Administrat
     assert await gleb.charged() == ["499.00"] * 2
 
 
-async def test_a_subscription_is_cancelled_at_its_end_or_now(cinema: Cinema, boss: Administrator) -> None:
+async def test_a_subscription_is_canceled_at_its_end_or_now(cinema: Cinema, boss: Administrator) -> None:
     dina, sale = await cinema.subscriber()
     path = f"/billing/subscription/{sale['subscription']['id']}"
 
@@ -184,11 +184,11 @@ async def test_a_subscription_is_cancelled_at_its_end_or_now(cinema: Cinema, bos
     assert (await dina.subscription())["cancel_at_period_end"]
 
     now = await boss.sends(f"{path}/cancel/", when="now", reason="")
-    assert "The subscription was cancelled" in now.text
+    assert "The subscription was canceled" in now.text
     assert (await dina.subscription())["status"] == "canceled"
 
     too_late = await boss.sends(f"{path}/cancel/", when="now", reason="")
-    assert "It cannot be cancelled that way" in too_late.text
+    assert "It cannot be canceled that way" in too_late.text
     assert now.links("/cancel/") == []
 
 

@@ -56,17 +56,17 @@ async def test_the_page_of_a_user_tells_their_whole_history(cinema: Cinema, boss
 
     history = page.text.partition("History")[2]
     told = [
-        "Cancelled",
+        "Canceled",
         "Money returned",
         "Refund asked for",
         "Renewed",
         "Paid",
         "Cancellation taken back",
-        "Cancelled for the period's end",
+        "Canceled for the period's end",
         "Subscription active",
     ]
     places = [history.index(event) for event in told[1:]]
-    assert history.index("Cancelled") < places[0], "newest first"
+    assert history.index("Canceled") < places[0], "newest first"
     assert places == sorted(places)
     assert "передумал" in page.text
     assert page.text.count("499.00") >= 4
@@ -80,7 +80,7 @@ async def test_who_acted_is_told_apart(cinema: Cinema, boss: Administrator) -> N
 
     history = (await boss.opens(f"{_LIST}{vera.id}/change/")).text.partition("History")[2]
 
-    line = history.partition("Cancelled for the period's end")[2][:80]
+    line = history.partition("Canceled for the period's end")[2][:80]
     assert "по звонку" in (await boss.opens(f"/billing/subscription/{ids['subscription']}/change/")).text
     assert "administrator admin-panel" in line
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -238,8 +242,26 @@ def test_the_image_holds_locked_packages_and_runs_as_nobody_special() -> None:
     assert not re.search(r"(?i)(password|secret|key)\S*=", DOCKERFILE)
 
 
+def _let_into_the_image() -> set[str]:
+    return set(re.findall(r"^!(\S+?)/?$", (CHECKOUT / ".dockerignore").read_text("utf-8"), re.MULTILINE))
+
+
 def test_the_image_gets_all_the_code_and_nothing_else() -> None:
-    let_in = set(re.findall(r"^!(\S+?)/?$", (CHECKOUT / ".dockerignore").read_text("utf-8"), re.MULTILINE))
     packages = {"admin", "alembic", "commands", "domain", "infrastructure", "jobs", "queries"}
     modules = {"bootstrap.py", "cli.py", "main.py", "settings.py"}
-    assert let_in == packages | modules | {"alembic.ini", "pyproject.toml", "requirements.prod.lock"}
+    others = {"alembic.ini", "pyproject.toml", "requirements.prod.lock"}
+    assert _let_into_the_image() == packages | modules | others
+
+
+@pytest.mark.parametrize("command", ["simulate", "bench"])
+def test_what_belongs_to_a_checkout_says_so_in_the_image(command: str, tmp_path: Path) -> None:
+    for name in _let_into_the_image():
+        source = CHECKOUT / name
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / name)
+        else:
+            shutil.copy(source, tmp_path / name)
+    billing = [sys.executable, "-m", "cli"]
+    ended = subprocess.run([*billing, command], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 -- our own command
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "tests is missing: this needs a checkout and its packages, which `make lint` sets up\n"
