@@ -38,25 +38,23 @@ from commands.api.replies import (
 from commands.api.routes import AdminCommandRoute, InternalCommandRoute, execute, side_of
 from commands.api.user import show_payment, show_refund, show_sale, show_subscription
 from commands.cancel_subscription import CancelSubscription, cancel_subscription
+from commands.create_plan import CreatePlan, create_plan
+from commands.deleted import Deleted
+from commands.edit_payment_system import EditPaymentSystem, edit_payment_system
+from commands.edit_plan import EditPlan, edit_plan
 from commands.erase_person import Erased, ErasePerson, erase_person
 from commands.introduce_person import introduce_person
-from commands.manage_payment_systems import (
-    EditPaymentSystem,
-    RegisterPaymentSystem,
-    RetirePaymentSystem,
-    edit_payment_system,
-    register_payment_system,
-    retire_payment_system,
-)
-from commands.manage_plans import CreatePlan, Deleted, EditPlan, RetirePlan, create_plan, edit_plan, retire_plan
 from commands.pay_subscription import PaySubscription, StillWaits, pay_subscription
 from commands.record_external_payment import RecordedPayment, RecordExternalPayment, record_external_payment
 from commands.record_external_refund import RecordedRefund, RecordExternalRefund, record_external_refund
 from commands.refund_payment import RefundPayment, refund_payment
+from commands.register_payment_system import RegisterPaymentSystem, register_payment_system
 from commands.renew_from_credit import RenewedFromCredit
 from commands.renew_subscription import RenewSubscription, renew_subscription
 from commands.replay_notification import Replayed, ReplayNotification, replay_notification
 from commands.resolve_case import ResolveCase, Resolved, resolve_case
+from commands.retire_payment_system import RetirePaymentSystem, retire_payment_system
+from commands.retire_plan import RetirePlan, retire_plan
 from commands.settle_payment import Collected
 from commands.subscribe import Subscribe, subscribe
 from domain.errors import NotFoundHere
