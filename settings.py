@@ -259,6 +259,12 @@ class Settings(PanelSettings):
             raise ValueError("expected an address, also with a name: Cinema <billing@example.org>")
         return value
 
+    @field_validator("auth_public_key")
+    @classmethod
+    def _from_anywhere(cls, value: str | None) -> str | None:
+        """The parts of the stack work in other folders than the one in which a path was given."""
+        return value if value is None or "-----BEGIN" in value else str(Path(value).absolute())
+
     @field_validator("support_contact")
     @classmethod
     def _contact(cls, value: str | None) -> str | None:
@@ -277,15 +283,16 @@ class Settings(PanelSettings):
     def _fit_for_production(self) -> Self:
         if self.environment is not Environment.PRODUCTION:
             return self
+        missing = [name for name in _NEEDED_IN_PRODUCTION if getattr(self, name) is None]
+        wrong = [f"BILLING_{name.upper()}: production needs it, nothing is built in" for name in missing]
         if self.clock is not ClockKind.SYSTEM:
-            raise ValueError("BILLING_CLOCK: production runs on the system clock")
-        for name in _NEEDED_IN_PRODUCTION:
-            if getattr(self, name) is None:
-                raise ValueError(f"BILLING_{name.upper()}: production needs it, nothing is built in")
+            wrong.append("BILLING_CLOCK: production runs on the system clock")
         if self.auth_public_key is None and self.auth_jwks_url is None:
-            raise ValueError("BILLING_AUTH_PUBLIC_KEY or BILLING_AUTH_JWKS_URL: production needs one of them")
+            wrong.append("BILLING_AUTH_PUBLIC_KEY or BILLING_AUTH_JWKS_URL: production needs one of them")
         if not self.yookassa_check_sender:
-            raise ValueError("BILLING_YOOKASSA_CHECK_SENDER: production checks who sends notifications; set it to true")
+            wrong.append("BILLING_YOOKASSA_CHECK_SENDER: production checks who sends notifications; set it to true")
+        if wrong:
+            raise ValueError("\n".join(wrong))
         return self
 
     @property
@@ -317,8 +324,8 @@ def parse_card_keys(text: str) -> list[tuple[str, bytes]]:
             key = base64.b64decode(encoded, validate=True)
         except binascii.Error:
             key = b""
-        if not (key_id and colon and len(key) == 32):
-            raise ValueError("expected id:key pairs, comma-separated, each key 32 bytes in base64")
+        if not (0 < len(key_id.encode()) <= 32 and colon and len(key) == 32):
+            raise ValueError("expected id:key pairs, comma-separated, each id 32 bytes at most, each key 32 in base64")
         keys.append((key_id, key))
     if len({key_id for key_id, _ in keys}) != len(keys):
         raise ValueError("each key needs an id of its own")

@@ -1,7 +1,8 @@
 """Keys that the auth service publishes (JWKS, RFC 7517), fetched when they are needed and kept.
 
 Fetching is bounded whatever the callers send: one fetch at a time, a least interval between two, a deadline and a
-size. A token under an unknown `kid` causes at most one fetch an interval; the others hear at once what is known.
+size. Tokens under unknown `kid`s cause a few fetches at once, for a key may have been published just now, and then one
+an interval; the others hear at once what is known.
 """
 
 from __future__ import annotations
@@ -32,15 +33,17 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How JWKS is fetched; all in seconds.
+    """How JWKS is fetched; in seconds, but for `at_once`.
 
-    `deadline`: of one fetch. `interval`: the least time between two fetches. `fresh`: how long the keys are not asked
+    `deadline`: of one fetch. `interval`: the least time between two fetches; but for keys that are not known, `at_once`
+    may follow on each other, and each interval gives one of them back. `fresh`: how long the keys are not asked
     for again unless a `kid` is unknown. `stale`: how long they are used while the auth service can't be reached; it is
     long, since an outage of auth must not become one of billing, and ends, since a key may have been withdrawn.
     """
 
     deadline: float = 3.0
     interval: float = 10.0
+    at_once: int = 5
     retry: float = 1.0  # the least time between two fetches while there are no keys at all
     fresh: float = 600.0
     stale: float = 24 * 3600.0
@@ -56,6 +59,8 @@ class JwksKeys:
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
         self._failed = False
+        self._left = float(self._patience.at_once)
+        self._counted_at = time.monotonic()
         self._fetch: asyncio.Task[None] | None = None
         self._closed = False
         self.generation = 0
@@ -77,7 +82,7 @@ class JwksKeys:
         """Keys of that `kid`; all of them for a token without one, and those without one where none fits."""
         found = self._matching(kid)
         if not found:
-            await self._refresh(self._patience.interval)
+            await self._ask_anew()
             found = self._matching(kid)
         if not found and self._failed:
             # It may be signed by a key that auth published while it could not be reached: not the caller's fault.
@@ -89,7 +94,7 @@ class JwksKeys:
         if any(key.kid == kid for key in self._keys if kid is not None):
             return False
         before = self.generation
-        await self._refresh(self._patience.interval)
+        await self._ask_anew()
         return self.generation != before
 
     async def close(self) -> None:
@@ -110,6 +115,22 @@ class JwksKeys:
         if self._keys:
             self._keys = ()
             self.generation += 1
+
+    async def _ask_anew(self) -> None:
+        """For a token that no key fits."""
+        if (self._fetch is not None and not self._fetch.done()) or self._may_ask():
+            await self._refresh(0)
+
+    def _may_ask(self) -> bool:
+        """Whoever makes up tokens makes us ask no more often than this, however many they send."""
+        now, interval = time.monotonic(), self._patience.interval
+        if interval > 0:
+            self._left = min(self._patience.at_once, self._left + (now - self._counted_at) / interval)
+            self._counted_at = now
+            if self._left < 1:
+                return False
+            self._left -= 1
+        return True
 
     async def _refresh(self, interval: float) -> None:
         refreshing = self._start(interval)

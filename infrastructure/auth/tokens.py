@@ -99,6 +99,7 @@ class TokenVerifier:
             raise InvalidToken("the token is not a signed JWT")
         kid = _read_header(_object(parts[1], "header"))
         claims = _object(parts[2], "claims")  # unreadable claims are not worth a signature check
+        _decoded(parts[3], "signature")
         if not await self._is_signed(token, kid) and not (
             await self._keys.doubt(kid) and await self._is_signed(token, kid)
         ):
@@ -151,9 +152,20 @@ def bearer(authorization: str | None) -> str:
 
 def _object(part: str, what: str) -> dict[str, Any]:
     try:
-        return read_object(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (ValueError, binascii.Error):
+        return read_object(_decoded(part, what))
+    except ValueError:
         raise InvalidToken(f"the token's {what} can't be read") from None
+
+
+def _decoded(part: str, what: str) -> bytes:
+    """Of a last character some bits say nothing: set, they would make another token out of one that was issued."""
+    try:
+        decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except binascii.Error:
+        raise InvalidToken(f"the token's {what} can't be read") from None
+    if base64.urlsafe_b64encode(decoded).rstrip(b"=") != part.encode("ascii"):
+        raise InvalidToken(f"the token's {what} is not written as it was issued")
+    return decoded
 
 
 def _read_header(header: dict[str, Any]) -> str | None:

@@ -30,6 +30,8 @@ class Wishes(Protocol):
     @property
     def admin_port(self) -> int: ...
     @property
+    def production(self) -> bool: ...
+    @property
     def database_url(self) -> str | None: ...
     @property
     def redis_url(self) -> str | None: ...
@@ -45,6 +47,10 @@ class Wishes(Protocol):
     def auth_public_key(self) -> str | None: ...
     @property
     def auth_jwks_url(self) -> str | None: ...
+    @property
+    def auth_issuer(self) -> str | None: ...
+    @property
+    def auth_audience(self) -> str | None: ...
     @property
     def auth_api_url(self) -> str | None: ...
     @property
@@ -99,8 +105,9 @@ class Parts:
             "BILLING_YOOKASSA_SECRET_KEY": wishes.yookassa_secret_key or self._secrets["yookassa_secret_key"],
             "BILLING_ADMIN_API_URL": wishes.admin_api_url or self.api_url,
             "BILLING_ADMIN_SECRET_KEY": wishes.admin_secret_key or self._panel_secrets["secret_key"],
-            "BILLING_ADMIN_PASSWORD": wishes.admin_password or self._panel_secrets["password"],
         }
+        if not wishes.production:  # which has no built-in administrator
+            self.environment["BILLING_ADMIN_PASSWORD"] = wishes.admin_password or self._panel_secrets["password"]
         if wishes.admin_api_token is not None:
             self.environment["BILLING_ADMIN_API_TOKEN"] = wishes.admin_api_token
         self.postgres = self._postgres()
@@ -207,6 +214,8 @@ class Parts:
         ours = folder / "billing.token"
         panels = folder / "admin.token"
         arguments = ["--data-dir", str(folder), "--service-token", str(ours), "--admin-token", str(panels)]
+        for option, claim in (("--issuer", self._wishes.auth_issuer), ("--audience", self._wishes.auth_audience)):
+            arguments += [option, claim] if claim is not None else []
         part = self._simulator("auth", arguments)
         self.environment.setdefault("BILLING_ADMIN_API_TOKEN", str(panels))
         if self._wishes.auth_api_url is None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from pathlib import Path
+
 import pytest
 
 from settings import SettingsError, load
@@ -56,3 +59,38 @@ def test_links_lead_to_a_host_of_the_sixth_version_too() -> None:
 def test_nobody_is_let_wait_for_a_payment_system_longer_than_those_who_ask_for_them_do() -> None:
     with pytest.raises(SettingsError, match="BILLING_PAYMENT_DEADLINE_S"):
         load(payment_deadline_s=16)
+
+
+def test_all_that_production_lacks_is_named_at_once() -> None:
+    """One setting was named at a start, and the next one at the next."""
+    with pytest.raises(SettingsError) as refused:
+        load(environment="production", clock="held", database_url="postgresql://db.example/billing")
+    named = [line.partition(":")[0] for line in str(refused.value).splitlines()]
+    assert "BILLING_DATABASE_URL" not in named
+    assert named == [
+        "BILLING_REDIS_URL",
+        "BILLING_ELASTICSEARCH_URL",
+        "BILLING_YOOKASSA_API_URL",
+        "BILLING_YOOKASSA_SHOP_ID",
+        "BILLING_YOOKASSA_SECRET_KEY",
+        "BILLING_SMTP_URL",
+        "BILLING_CARD_KEYS",
+        "BILLING_PUBLIC_URL",
+        "BILLING_CLOCK",
+        "BILLING_AUTH_PUBLIC_KEY or BILLING_AUTH_JWKS_URL",
+        "BILLING_YOOKASSA_CHECK_SENDER",
+    ]
+
+
+def test_a_card_key_whose_id_is_too_long_is_named() -> None:
+    """The API died of it with a page of its own insides."""
+    with pytest.raises(SettingsError, match=r"BILLING_CARD_KEYS: .*32 bytes at most"):
+        load(card_keys=f"{'k' * 33}:{b64encode(bytes(32)).decode()}")
+
+
+def test_a_public_key_is_found_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parts of the stack work in the checkout, wherever they were started from."""
+    monkeypatch.chdir(tmp_path)
+    assert load(auth_public_key="keys/public.pem").auth_public_key == str(tmp_path / "keys" / "public.pem")
+    pem = "-----BEGIN PUBLIC KEY-----\nMII\n-----END PUBLIC KEY-----"
+    assert load(auth_public_key=pem).auth_public_key == pem

@@ -18,13 +18,16 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--service-token", type=Path, help="write a token for billing itself into this file")
     parser.add_argument("--admin-token", type=Path, help="write a token for the admin panel into this file")
+    parser.add_argument("--issuer", help="`iss` of all its tokens")
+    parser.add_argument("--audience", help="`aud` of all its tokens")
     arguments = parser.parse_args()
-    if arguments.service_token is not None:
-        write_service_token(arguments.data_dir, arguments.service_token)
-    if arguments.admin_token is not None:
-        write_service_token(arguments.data_dir, arguments.admin_token, sub="admin-panel", scope="billing:admin")
+    given, claims = arguments, {"iss": arguments.issuer, "aud": arguments.audience}
+    if given.service_token is not None:
+        write_service_token(given.data_dir, given.service_token, claims)
+    if given.admin_token is not None:
+        write_service_token(given.data_dir, given.admin_token, claims, sub="admin-panel", scope="billing:admin")
     web.run_app(
-        make_app(arguments.data_dir),
+        make_app(arguments.data_dir, claims),
         host=arguments.host,
         port=arguments.port,
         access_log=None,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,9 +21,9 @@ _WEEK_S = 7 * 24 * 3600
 _MAX_TTL_S = 10 * 366 * 24 * 3600
 
 
-def make_app(data_dir: Path) -> web.Application:
-    """The application; everything it must remember lies in `data_dir`."""
-    service = _Service(data_dir)
+def make_app(data_dir: Path, claims: Mapping[str, str | None] = MappingProxyType({})) -> web.Application:
+    """The application; everything it must remember lies in `data_dir`. `claims`: what all its tokens say, `iss` say."""
+    service = _Service(data_dir, claims)
     app = web.Application()
     app.router.add_get("/healthz", service.health)
     app.router.add_get("/.well-known/jwks.json", service.jwks)
@@ -32,7 +34,8 @@ def make_app(data_dir: Path) -> web.Application:
 
 
 class _Service:
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, claims: Mapping[str, str | None]) -> None:
+        self._claims = claims
         self._private_pem = signing_key(data_dir)
         self._people = People(data_dir)
         self._verifier = TokenVerifier(StaticKeys.from_pem(str(data_dir / "public.pem")))
@@ -59,6 +62,7 @@ class _Service:
             claims = {name: person.get(name) for name in FIELDS}
         else:
             claims = body
+        claims = {**self._claims, **claims}
         token = issue_token(self._private_pem, sub=sub or str(user_id), ttl_s=ttl_s, scope=scope, **claims)
         return web.json_response(
             {"access_token": token, "token_type": "Bearer", "expires_in": int(ttl_s), "sub": sub or str(user_id)}

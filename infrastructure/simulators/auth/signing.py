@@ -7,8 +7,10 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -64,9 +66,16 @@ def issue_token(private_pem: str, *, sub: str, ttl_s: float = 3600, **claims: An
     return jwt.encode(kept, _signer(private_pem), algorithm="RS256", headers=headers)
 
 
-def write_service_token(data_dir: Path, path: Path, *, sub: str = "billing", scope: str = "billing:internal") -> None:
+def write_service_token(
+    data_dir: Path,
+    path: Path,
+    claims: Mapping[str, str | None] = MappingProxyType({}),
+    *,
+    sub: str = "billing",
+    scope: str = "billing:internal",
+) -> None:
     """A token of ours: the service's, by which it asks about persons, unless told; a new one at each start."""
-    token = issue_token(signing_key(data_dir), sub=sub, scope=scope, ttl_s=_TEN_YEARS_S)
+    token = issue_token(signing_key(data_dir), sub=sub, scope=scope, ttl_s=_TEN_YEARS_S, **claims)
     _put(path, token.encode("ascii"), 0o600)
 
 

@@ -93,10 +93,23 @@ async def test_a_key_without_a_name_that_was_replaced_is_learned_too(publisher: 
 
 async def test_tokens_under_made_up_kids_do_not_make_us_ask_each_time(publisher: Publisher, url: str) -> None:
     publisher.publish(forge.jwk(forge.KEY, "new"))
-    verifier = TokenVerifier(JwksKeys(url, Patience(interval=60)))
+    verifier = TokenVerifier(JwksKeys(url, Patience(interval=60, at_once=3)))
     for number in range(50):
         assert not await believes(verifier, forge.token(header={"kid": f"made-up-{number}"}))
-    assert publisher.fetches == 1
+    assert publisher.fetches == 1 + 3
+
+
+async def test_a_key_published_a_moment_after_the_keys_were_fetched_is_learned_at_once(
+    publisher: Publisher, url: str
+) -> None:
+    """A token under it was answered 401 for ten seconds: nobody asks twice within an interval."""
+    publisher.publish(forge.jwk(forge.OTHER_KEY, "old"))
+    verifier = TokenVerifier(JwksKeys(url))
+    assert await believes(verifier, forge.token(key=forge.OTHER_KEY, header={"kid": "old"}))
+    publisher.publish(forge.jwk(forge.OTHER_KEY, "old"), forge.jwk(forge.KEY, "new"))
+    assert await believes(verifier, forge.token(header={"kid": "new"}))
+    publisher.publish(forge.jwk(forge.KEY, "newer"))
+    assert await believes(verifier, forge.token(header={"kid": "newer"}))
 
 
 async def test_wrong_signatures_under_a_known_kid_never_make_us_ask(publisher: Publisher, url: str) -> None:

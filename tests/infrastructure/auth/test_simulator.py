@@ -34,9 +34,9 @@ async def answers(url: str) -> None:
 
 
 @asynccontextmanager
-async def running(data_dir: Path) -> AsyncIterator[str]:
+async def running(data_dir: Path, *more: str) -> AsyncIterator[str]:
     port = free_port()
-    arguments = ("-m", "infrastructure.simulators.auth", "--port", str(port), "--data-dir", str(data_dir))
+    arguments = ("-m", "infrastructure.simulators.auth", "--port", str(port), "--data-dir", str(data_dir), *more)
     process = await asyncio.create_subprocess_exec(sys.executable, *arguments)
     try:
         await answers(f"http://127.0.0.1:{port}")
@@ -70,6 +70,19 @@ async def test_it_issues_tokens_that_the_service_believes_and_remembers_persons_
         assert (person["email"], person["name"]) == ("vera@example.org", "Вера")
         async with session.get(f"{url}/users/{uuid4()}", headers={"Authorization": f"Bearer {token}"}) as response:
             assert response.status == 403
+
+
+async def test_its_tokens_name_the_issuer_and_the_audience_that_the_service_insists_on(tmp_path: Path) -> None:
+    """Its own token of the panel was answered 401 where AUTH_ISSUER or AUTH_AUDIENCE was set."""
+    panels = tmp_path / "admin.token"
+    more = ("--issuer", "https://auth.example", "--audience", "billing", "--admin-token", str(panels))
+    async with running(tmp_path, *more) as url, aiohttp.ClientSession() as session:
+        async with session.post(f"{url}/token", json={}) as response:
+            persons = (await response.json())["access_token"]
+        keys = StaticKeys.from_pem(str(tmp_path / "public.pem"))
+        strict = TokenVerifier(keys, issuer="https://auth.example", audience="billing")
+        assert (await strict.verify(f"Bearer {persons}")).user_id is not None
+        assert (await strict.verify(f"Bearer {panels.read_text()}")).admin
 
 
 @pytest.mark.parametrize(

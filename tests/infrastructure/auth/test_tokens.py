@@ -64,6 +64,20 @@ async def test_a_scope_that_only_looks_alike_gives_nothing(scope: str) -> None:
     assert not (await verifier().verify(f"Bearer {forge.token(scope=scope)}")).internal
 
 
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+async def test_a_token_whose_last_character_was_changed_is_another_token() -> None:
+    """Four bits of it say nothing: sixteen spellings of one signature were believed."""
+    token = forge.token()
+    checked = verifier()
+    for last in _ALPHABET:
+        if last != token[-1]:
+            with pytest.raises(InvalidToken):
+                await checked.verify(f"Bearer {token[:-1]}{last}")
+    assert (await checked.verify(f"Bearer {token}")).user_id is not None
+
+
 NOW = int(time.time())
 HONEST = forge.claims(exp=NOW + 3600)
 OUR_HEADER = {"alg": "RS256", "typ": "JWT"}
