@@ -58,6 +58,7 @@ class StandInWishes:
     port: int
     host: str = "127.0.0.1"
     admin_port: int = 1
+    production: bool = False
     database_url: str | None = None
     redis_url: str | None = None
     elasticsearch_url: str | None = "none"
@@ -66,6 +67,8 @@ class StandInWishes:
     yookassa_secret_key: str | None = None
     auth_public_key: str | None = None
     auth_jwks_url: str | None = None
+    auth_issuer: str | None = None
+    auth_audience: str | None = None
     auth_api_url: str | None = None
     auth_api_token: str | None = None
     smtp_url: str | None = None
