@@ -43,6 +43,8 @@ async def renew_subscription(command: RenewSubscription, uow: UnitOfWork, world:
     is_due = due_at is not None and (due_at <= world.clock.now() or takes_the_next_try)
     if not is_due or subscription.refunding:
         raise NotDue("Nothing of this subscription is due.")
+    if await uow.reconciliations.has_unheard_money(subscription.id):
+        raise NotDue("The payment system has a payment for it that the books do not know; a person has to look at it.")
     plan = await uow.plans.by_id(subscription.renews_to)
     owed = bill(plan.price, subscription.balance)
     if owed.is_waived:

@@ -315,6 +315,13 @@ class Reconciliations(Protocol):
         """What the append-only history says of a payment, e.g. "payment.succeeded 2026-11-20T09:00:00+00:00"."""
         ...
 
+    async def has_unheard_money(self, subscription_id: UUID) -> bool:
+        """Whether a person has still to look at a payment there for it of which even our history knows nothing.
+
+        Books that were restored from a backup are like that: it may have paid for the very period that looks due.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ReceivedNotification:

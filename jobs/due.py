@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import UUID as PGUUID
 
 from domain.ports import CLAIM
 from infrastructure.postgres.line import Prepared
+from infrastructure.postgres.reconciliations import holds_unheard_money
 from infrastructure.postgres.rows import is_free
 from infrastructure.postgres.setbacks import holds
 from infrastructure.postgres.tables import inbox, payments, refunds, subscriptions
@@ -37,6 +38,7 @@ def _take_charges() -> Prepared:
         table.c.open_payment_id.is_(None),
         ~table.c.refunding,
         ~holds("renewal", table.c.id),
+        ~holds_unheard_money(table.c.id),
         is_free(table),
     )
     taken = update(table).where(table.c.id.in_(_first(due.order_by(table.c.next_charge_at, table.c.id))))

@@ -16,8 +16,11 @@ from sqlalchemy import (
     Uuid,
     any_,
     bindparam,
+    cast,
+    exists,
     func,
     insert,
+    literal,
     or_,
     select,
     tuple_,
@@ -27,7 +30,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.payment import Payment, PaymentKind
-from domain.reconciliation import Report, Stage, finding_from_json, finding_to_json
+from domain.reconciliation import FindingKind, Report, Stage, finding_from_json, finding_to_json
 from domain.refund import Refund
 from infrastructure.postgres import rows
 from infrastructure.postgres.tables import cases, events, payments, reconciliations, refunds, subscriptions
@@ -135,11 +138,25 @@ class PostgresReconciliations:
         query = select(events.c.type, events.c.at).where(of_it).order_by(events.c.at, events.c.id).limit(50)
         return [f"{row.type} {row.at.isoformat()}" for row in await self._connection.execute(query)]
 
+    async def has_unheard_money(self, subscription_id: UUID) -> bool:
+        query = select(holds_unheard_money(literal(subscription_id, Uuid())))
+        return bool((await self._connection.execute(query)).scalar_one())
+
     async def _payments(self, query: Select[Any]) -> list[Payment]:
         return [rows.PAYMENTS.from_row(row) for row in (await self._connection.execute(query)).mappings()]
 
     async def _refunds(self, query: Select[Any]) -> list[Refund]:
         return [rows.REFUNDS.from_row(row) for row in (await self._connection.execute(query)).mappings()]
+
+
+def holds_unheard_money(subscription_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    """SQL for `Reconciliations.has_unheard_money`."""
+    return exists().where(
+        cases.c.kind == FindingKind.UNKNOWN_HERE.value,
+        cases.c.resolved_at.is_(None),
+        cases.c.facts["history"].astext == "[]",
+        cases.c.facts["metadata"]["subscription_id"].astext == cast(subscription_id, Text),
+    )
 
 
 def _among(column: ColumnElement[Any], name: str, values: Collection[object], kind: Any) -> ColumnElement[bool]:
