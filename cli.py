@@ -469,7 +469,7 @@ def _show_stack(stack: dict[str, Any], seconds: float, wishes: Settings) -> None
 
 
 def _first_administrator(stack: dict[str, Any], wishes: Settings) -> str:
-    if stack["admin"] is None:
+    if stack["admin"] is None or wishes.production:  # which has no built-in administrator
         return ""
     password = wishes.admin_password or Home(wishes.home_dir).panel_secrets()["password"]
     return f"user admin, password {password} (until it is changed there)"

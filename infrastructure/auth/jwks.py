@@ -118,8 +118,11 @@ class JwksKeys:
 
     async def _ask_anew(self) -> None:
         """For a token that no key fits."""
-        if (self._fetch is not None and not self._fetch.done()) or self._may_ask():
+        if self._is_fetching() or self._may_ask():
             await self._refresh(0)
+
+    def _is_fetching(self) -> bool:
+        return self._fetch is not None and not self._fetch.done()
 
     def _may_ask(self) -> bool:
         """Whoever makes up tokens makes us ask no more often than this, however many they send."""
@@ -140,7 +143,7 @@ class JwksKeys:
 
     def _start(self, interval: float) -> asyncio.Task[None] | None:
         """The fetch that is under way, or a new one; None while it is too early for one."""
-        if self._fetch is not None and not self._fetch.done():
+        if self._is_fetching():
             return self._fetch
         if self._closed or (self._tried_at is not None and time.monotonic() - self._tried_at < interval):
             return None

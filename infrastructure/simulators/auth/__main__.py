@@ -21,13 +21,13 @@ def main() -> None:
     parser.add_argument("--issuer", help="`iss` of all its tokens")
     parser.add_argument("--audience", help="`aud` of all its tokens")
     arguments = parser.parse_args()
-    given, claims = arguments, {"iss": arguments.issuer, "aud": arguments.audience}
-    if given.service_token is not None:
-        write_service_token(given.data_dir, given.service_token, claims)
-    if given.admin_token is not None:
-        write_service_token(given.data_dir, given.admin_token, claims, sub="admin-panel", scope="billing:admin")
+    folder, claims = arguments.data_dir, {"iss": arguments.issuer, "aud": arguments.audience}
+    if arguments.service_token is not None:
+        write_service_token(folder, arguments.service_token, claims)
+    if arguments.admin_token is not None:
+        write_service_token(folder, arguments.admin_token, claims, sub="admin-panel", scope="billing:admin")
     web.run_app(
-        make_app(arguments.data_dir, claims),
+        make_app(folder, claims),
         host=arguments.host,
         port=arguments.port,
         access_log=None,

@@ -62,8 +62,8 @@ class _Service:
             claims = {name: person.get(name) for name in FIELDS}
         else:
             claims = body
-        claims = {**self._claims, **claims}
-        token = issue_token(self._private_pem, sub=sub or str(user_id), ttl_s=ttl_s, scope=scope, **claims)
+        said = {**self._claims, **claims}
+        token = issue_token(self._private_pem, sub=sub or str(user_id), ttl_s=ttl_s, scope=scope, **said)
         return web.json_response(
             {"access_token": token, "token_type": "Bearer", "expires_in": int(ttl_s), "sub": sub or str(user_id)}
         )
